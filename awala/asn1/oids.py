@@ -1,0 +1,42 @@
+"""Object identifiers, as the content octets of their encoding: compared as octets, never decoded."""
+
+
+def encode(dotted: str) -> bytes:
+    """Return the content octets of the object identifier written with dots (X.690, 8.19)."""
+    first, second, *rest = (int(arc) for arc in dotted.split("."))
+    return b"".join(_encode_arc(arc) for arc in (first * 40 + second, *rest))
+
+
+def _encode_arc(arc: int) -> bytes:
+    septets = [arc & 0x7F]
+    while arc := arc >> 7:
+        septets.append(0x80 | (arc & 0x7F))
+    return bytes(reversed(septets))
+
+
+# CMS (RFC 5652)
+DATA = encode("1.2.840.113549.1.7.1")
+SIGNED_DATA = encode("1.2.840.113549.1.7.2")
+ENVELOPED_DATA = encode("1.2.840.113549.1.7.3")
+CONTENT_TYPE = encode("1.2.840.113549.1.9.3")
+MESSAGE_DIGEST = encode("1.2.840.113549.1.9.4")
+
+# Signatures (RFC 4055) and hashes
+RSA_ENCRYPTION = encode("1.2.840.113549.1.1.1")
+MGF1 = encode("1.2.840.113549.1.1.8")
+RSASSA_PSS = encode("1.2.840.113549.1.1.10")
+SHA256 = encode("2.16.840.1.101.3.4.2.1")
+SHA384 = encode("2.16.840.1.101.3.4.2.2")
+SHA512 = encode("2.16.840.1.101.3.4.2.3")
+
+# X.509 (RFC 5280)
+COMMON_NAME = encode("2.5.4.3")
+SUBJECT_KEY_IDENTIFIER = encode("2.5.29.14")
+BASIC_CONSTRAINTS = encode("2.5.29.19")
+AUTHORITY_KEY_IDENTIFIER = encode("2.5.29.35")
+
+# Awala (protocol base 1.3.6.1.4.1.58708.0)
+NODE_REGISTRATION_AUTHORIZATION = encode("1.3.6.1.4.1.58708.0.2.0")
+NODE_REGISTRATION_COUNTERSIGNATURE = encode("1.3.6.1.4.1.58708.0.2.1")
+PARCEL_DELIVERY = encode("1.3.6.1.4.1.58708.0.3.0")
+PARCEL_COLLECTION_HANDSHAKE = encode("1.3.6.1.4.1.58708.0.3.1")

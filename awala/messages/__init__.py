@@ -1,0 +1,1 @@
+"""The messages that nodes exchange (RS-000, RS-001)."""
