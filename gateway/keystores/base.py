@@ -1,0 +1,37 @@
+"""What every key store does."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionKeyEntry:
+    """A session key of ours, with the moment it was saved."""
+
+    key_id: bytes
+    private_key: EllipticCurvePrivateKey
+    created_at: datetime
+
+
+class KeyStore(Protocol):
+    """Keeps private keys. What is asked for and cannot be had raises `KeyUnavailableError`.
+
+    Node ids name identities of this gateway, peer ids private gateways. A session key that is bound to a peer
+    serves that peer alone; an unbound one, which connection parameters publish, serves all.
+    """
+
+    def save_identity_key(self, node_id: str, private_key: RSAPrivateKey) -> None: ...
+
+    def load_identity_key(self, node_id: str) -> RSAPrivateKey: ...
+
+    def save_session_key(
+        self, key_id: bytes, private_key: EllipticCurvePrivateKey, node_id: str, peer_id: str | None = None
+    ) -> None: ...
+
+    def load_session_key(self, key_id: bytes, peer_id: str) -> EllipticCurvePrivateKey: ...
+
+    def find_latest_unbound_session_key(self, node_id: str) -> SessionKeyEntry | None: ...

@@ -1,0 +1,180 @@
+"""The object store: parcels and cargoes as opaque octets under a key, on whatever back end STORAGES names.
+
+Services call the three functions here. `store_object` returns only once the octets are on stable storage.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import Storage, default_storage
+from django.utils.deconstruct import deconstructible
+
+from gateway.errors import ObjectMissingError, StorageUnavailableError
+from gateway.private_files import make_private_folder, sync_folder
+
+# No write takes this long, so what is older was left by a process that died.
+STALE_TEMPORARY_FILE_SECONDS = 3_600.0
+_TEMPORARY_FOLDER = "tmp"
+_MAX_KNOWN_FOLDERS = 10_000
+
+
+def store_object(key: str, octets: bytes) -> None:
+    """Keep the octets under the key, in place of any that it held; raises `StorageUnavailableError`."""
+    with _failures_of_the_store():
+        name = default_storage.save(key, ContentFile(octets))
+    if name != key:
+        raise StorageUnavailableError("the object store gives objects other keys than asked for")
+
+
+def load_object(key: str) -> bytes:
+    """The octets under the key; raises `ObjectMissingError` or `StorageUnavailableError`."""
+    with _failures_of_the_store(), default_storage.open(key, "rb") as file:
+        octets: bytes = file.read()
+        return octets
+
+
+def delete_object(key: str) -> None:
+    """Make sure that the key holds nothing; raises `StorageUnavailableError`."""
+    with _failures_of_the_store():
+        default_storage.delete(key)
+
+
+def remove_stale_temporary_files() -> int:
+    """Remove what writes cut short by a crash have left; returns their number."""
+    if not isinstance(default_storage, DurableFileSystemStorage):
+        return 0
+    with _failures_of_the_store():
+        return default_storage.remove_stale_temporary_files()
+
+
+@contextmanager
+def _failures_of_the_store() -> Iterator[None]:
+    try:
+        yield
+    except (SuspiciousFileOperation, StorageUnavailableError):
+        raise
+    except FileNotFoundError as exc:
+        raise ObjectMissingError("the object store holds nothing under this key") from exc
+    except Exception as exc:  # Each back end has errors of its own library, which are not to be known here.
+        raise StorageUnavailableError("the object store failed") from exc
+
+
+@deconstructible
+class DurableFileSystemStorage(Storage):
+    """Files in a folder; a saved file is whole, durable and under exactly the name asked for.
+
+    A write goes to a temporary file, which is flushed to stable storage and then renamed; the folder is flushed
+    after it, and so is every folder that had to be made. A crash leaves the old content, the new, or none.
+    """
+
+    def __init__(self, location: str | os.PathLike[str]) -> None:
+        self._root = Path(location).absolute()
+        self._known_folders: set[Path] = set()
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:  # noqa: ARG002
+        """Names are exact: a caller that saves twice under one name means to replace the first."""
+        return name
+
+    def path(self, name: str) -> str:
+        pure = PurePosixPath(name)
+        # The pure path drops empty and "." parts, so only a name already in its one proper form equals it.
+        if str(pure) != name or pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
+            raise SuspiciousFileOperation("an object's name must be a plain relative path")
+        if pure.parts[:1] in ((), (_TEMPORARY_FOLDER,)):
+            raise SuspiciousFileOperation("an object's name must be outside the folder of temporary files")
+        return str(self._root / pure)
+
+    def exists(self, name: str) -> bool:
+        return os.path.lexists(self.path(name))
+
+    def delete(self, name: str) -> None:
+        Path(self.path(name)).unlink(missing_ok=True)
+
+    def size(self, name: str) -> int:
+        return Path(self.path(name)).stat().st_size
+
+    def get_modified_time(self, name: str) -> datetime:
+        return datetime.fromtimestamp(Path(self.path(name)).stat().st_mtime, tz=UTC)
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        folders: list[str] = []
+        files: list[str] = []
+        with os.scandir(self.path(path)) as entries:
+            for entry in entries:
+                (folders if entry.is_dir() else files).append(entry.name)
+        return folders, files
+
+    def remove_stale_temporary_files(self, *, older_than_seconds: float = STALE_TEMPORARY_FILE_SECONDS) -> int:
+        """Remove temporary files that no living writer can own; returns their number."""
+        removed = 0
+        limit = time.time() - older_than_seconds
+        folder = self._root / _TEMPORARY_FOLDER
+        for path in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):  # Its writer has just finished.
+                if path.stat().st_mtime <= limit:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
+        if mode != "rb":
+            raise ValueError("stored objects are replaced whole, so they open for reading only")
+        return File(Path(self.path(name)).open("rb"))
+
+    def _save(self, name: str, content: "File[bytes]") -> str:
+        target = Path(self.path(name))
+        try:
+            try:
+                self._write(target, content)
+            except FileNotFoundError:
+                # Somebody removed a folder that this process had made before.
+                self._known_folders.clear()
+                self._write(target, content)
+        except OSError as exc:
+            raise StorageUnavailableError(f"a file could not be stored: {exc.strerror}") from exc
+        return name
+
+    def _write(self, target: Path, content: "File[bytes]") -> None:
+        temporary = self._write_temporary(content)
+        try:
+            self._ensure_folder(target.parent)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(target.parent)
+
+    def _write_temporary(self, content: "File[bytes]") -> Path:
+        """A flushed file with the content, beside the objects so that renaming it is atomic."""
+        path = self._root / _TEMPORARY_FOLDER / uuid.uuid4().hex
+        self._ensure_folder(path.parent)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(content.chunks())
+                file.flush()
+                os.fsync(descriptor)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _ensure_folder(self, folder: Path) -> None:
+        """Make the folder and those above it durable, once in this object's life."""
+        if folder in self._known_folders:
+            return
+        if folder != self._root:
+            self._ensure_folder(folder.parent)
+        make_private_folder(folder)
+        # Even if it was there: another process may have made it a moment ago and not flushed it yet.
+        sync_folder(folder.parent)
+        if len(self._known_folders) >= _MAX_KNOWN_FOLDERS:
+            self._known_folders.clear()
+        self._known_folders.add(folder)

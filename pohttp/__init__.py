@@ -1,0 +1,1 @@
+"""The PoHTTP edge: intake of parcels from the Internet."""

@@ -1,0 +1,1 @@
+"""The PoWeb edge: registration, delivery and collection for private gateways."""
