@@ -1,0 +1,187 @@
+"""The threaded WSGI server of PoHTTP and of the console.
+
+waitress reads each request whole, into a file if it exceeds 512 KiB, before a thread sees it, so slow clients
+hold no thread. What it has no option for is added here: the form of its errors, time limits on whole requests,
+refusals that their sender gets to see, and stopping without cutting anyone off.
+"""
+
+import socket
+import threading
+import time
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
+from waitress.server import create_server  # type: ignore[import-untyped]
+from waitress.task import ErrorTask  # type: ignore[import-untyped]
+
+from gateway.http import encode_message
+from gateway.servers.limits import (
+    BODY_SECONDS,
+    HEADERS_SECONDS,
+    IDLE_SECONDS,
+    LINGER_SECONDS,
+    MAX_REQUEST_BODY,
+    MAX_REQUEST_HEADERS,
+)
+
+_BACKLOG = 1024
+_MAX_CONNECTIONS = 1000
+_DISCARD_OCTETS = 64 * 1024
+# How soon the loop notices that it should stop, or that a client is overdue.
+_LOOP_SECONDS = 0.5
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        # Two lengths for one body: a proxy in front might believe the other one (RFC 9112, section 6.1).
+        if "TRANSFER_ENCODING" in self.headers or (self.chunked and "CONTENT_LENGTH" in self.headers):
+            raise ParsingError("Transfer-Encoding does not go with Content-Length, nor with HTTP/1.0")
+
+
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    def execute(self) -> None:
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        content_type, body = encode_message(self.request.headers.get("ACCEPT", ""), error.reason)
+        self.response_headers.append(("Content-Type", content_type))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(b"" if getattr(self.request, "command", "") == "HEAD" else body)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
+    error_task_class = _ErrorTask
+
+    _receiving_since: float | None = None
+    _is_refused = False
+    _linger_until: float | None = None
+
+    def received(self, data: bytes) -> bool:
+        result: bool = super().received(data)
+        if self.request is None:
+            self._receiving_since = None
+        elif self._receiving_since is None:
+            self._receiving_since = time.monotonic()
+        self._is_refused = self._is_refused or any(request.error for request in self.requests)
+        return result
+
+    def readable(self) -> bool:
+        """Called once in each turn of the loop, so also the place to notice that time is up."""
+        if self._is_overdue():
+            self.will_close = True
+        if self._linger_until is not None:
+            return not self.will_close
+        return bool(super().readable())
+
+    def handle_read(self) -> None:
+        if self._linger_until is None:
+            super().handle_read()
+        else:
+            self.recv(_DISCARD_OCTETS)
+
+    def handle_write(self) -> None:
+        if self._is_refused and self.close_when_flushed and not self.total_outbufs_len and self.connected:
+            self._linger()
+        else:
+            super().handle_write()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.requests and self.request is None and not self.total_outbufs_len
+
+    def _linger(self) -> None:
+        """Half close, and throw away what the client goes on sending.
+
+        Closing at once would make the system reset the connection, and the client might never see the answer.
+        """
+        self.close_when_flushed = False
+        self._linger_until = time.monotonic() + LINGER_SECONDS
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.will_close = True
+
+    def _is_overdue(self) -> bool:
+        now = time.monotonic()
+        if self._linger_until is not None:
+            return now > self._linger_until
+        if self._receiving_since is None or self.request is None:
+            return False
+        limit = BODY_SECONDS if self.request.headers_finished else HEADERS_SECONDS
+        return now - self._receiving_since > limit
+
+
+class WaitressServer:
+    """A waitress server in a thread of its own, beside the threads that run the application."""
+
+    def __init__(self, application: WSGIApplication, *, host: str, port: int, threads: int, name: str) -> None:
+        """Take the port; raises `OSError` if that fails. Connections wait until `start`."""
+        self._socket = _listen(host, port)
+        self._server = create_server(
+            application,
+            sockets=[self._socket],
+            threads=threads,
+            ident=None,
+            max_request_header_size=MAX_REQUEST_HEADERS,
+            max_request_body_size=MAX_REQUEST_BODY + 1,  # The first size that waitress refuses.
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=5,
+            connection_limit=_MAX_CONNECTIONS,
+            expose_tracebacks=False,
+            log_socket_errors=False,
+            clear_untrusted_proxy_headers=True,
+            asyncore_use_poll=True,
+        )
+        self._server.channel_class = _Channel
+        self._map: dict[int, Any] = self._server._map  # noqa: SLF001 (create_server gives no way to pass one)
+        self._deadline: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"{name}-server", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port in use, which the system chose where 0 was asked for."""
+        return int(self._server.effective_port)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Take no more connections, answer the requests that came in, and leave within the time given."""
+        self._deadline = time.monotonic() + seconds
+        self._server.pull_trigger()
+        if self._thread.ident is not None:
+            self._thread.join(seconds + 1)
+
+    def _run(self) -> None:
+        while self._deadline is None:
+            wasyncore.loop(timeout=_LOOP_SECONDS, use_poll=True, map=self._map, count=1)
+        # Closes the listening socket alone: those that answer still wake this loop by the trigger.
+        wasyncore.dispatcher.close(self._server)
+        while self._has_work(self._deadline):
+            wasyncore.loop(timeout=_LOOP_SECONDS / 10, use_poll=True, map=self._map, count=1)
+        self._server.task_dispatcher.shutdown(timeout=max(0.0, self._deadline - time.monotonic()))
+        wasyncore.close_all(self._map)
+
+    def _has_work(self, deadline: float) -> bool:
+        for channel in list(self._server.active_channels.values()):
+            if channel.is_idle:
+                channel.will_close = True
+        return bool(self._server.active_channels) and time.monotonic() < deadline
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
