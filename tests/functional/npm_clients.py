@@ -236,7 +236,10 @@ class NpmClients(NpmReaders):
         parse: bool = False,
         keep_serialized: bool = False,
     ) -> NpmCollection:
-        """Runs beside everything else until its end, its `stop` or `max_parcels`."""
+        """Runs beside everything else until its end, its `stop` or `max_parcels`.
+
+        Leaving after `max_parcels` the library cuts the connection, perhaps before the last ACK has gone out.
+        """
         params = _server(server) | {
             "signers": [_signer(signer) for signer in signers],
             "mode": mode,

@@ -151,9 +151,9 @@ class NpmProcess:
         if message.get("event") == "ready":
             self._ready.set()
         elif "event" in message:
-            on_event = self._commands[message["id"]].on_event
-            if on_event is not None:
-                on_event(message["event"], message["data"])
+            command = self._commands.get(message["id"])
+            if command is not None and command.on_event is not None:
+                command.on_event(message["event"], message["data"])
         else:
             self._settle(message)
 

@@ -8,6 +8,8 @@ import { sha256Hex, writeOctets } from './octets.mjs';
 import { powebClient } from './poweb.mjs';
 import { abandon, observeSockets } from './sockets.mjs';
 
+const CLOSING_MS = 5000;
+
 const collections = new Map();
 
 class Collection {
@@ -15,12 +17,14 @@ class Collection {
     this.params = params;
     this.emit = emit;
     this.socket = null;
+    this.closing = Promise.resolve();
     this.stopped = false;
     this.taken = 0;
   }
 
   created(socket) {
     this.socket = socket;
+    this.closing = new Promise((resolve) => socket.once('close', resolve));
     if (this.stopped) {
       // Stopped between two connections: the client must not go on with this one.
       setImmediate(() => abandon(socket, { abrupt: true }));
@@ -56,6 +60,12 @@ class Collection {
       }
     }
     return { stopped: this.stopped, parcels: this.taken };
+  }
+
+  /** The client does not wait for the closing frames, which are the last events to tell. */
+  async waitUntilClosed() {
+    await Promise.race([this.closing, sleep(CLOSING_MS, undefined, { ref: false })]);
+    this.socket?.terminate();
   }
 
   async take(collected) {
@@ -107,6 +117,7 @@ async function collect(params, { id, emit }) {
   try {
     return await observeSockets(collection, () => collection.run());
   } finally {
+    await collection.waitUntilClosed();
     collections.delete(id);
   }
 }
