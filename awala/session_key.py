@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Self
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -29,7 +30,7 @@ class SessionKey:
             raise InvalidArgumentError("Session key id is empty")
         try:
             key = load_der_public_key(self.public_key_der)
-        except ValueError as error:
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise InvalidArgumentError("Session key is malformed") from error
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise InvalidArgumentError("Session key is no P-256 key")
