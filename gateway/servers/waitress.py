@@ -151,11 +151,15 @@ class WaitressServer:
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Take no more connections, answer the requests that came in, and leave within the time given."""
+        """Take no more connections and answer the requests that came in, for as long at most.
+
+        Returns at once, and may be called in a signal handler; `join` waits until it is done.
+        """
         self._deadline = time.monotonic() + seconds
         self._server.pull_trigger()
-        if self._thread.ident is not None:
-            self._thread.join(seconds + 1)
+
+    def join(self) -> None:
+        self._thread.join()
 
     def _run(self) -> None:
         while self._deadline is None:

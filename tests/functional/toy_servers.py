@@ -31,7 +31,7 @@ def toy_wsgi(environ: WSGIEnvironment, start_response: StartResponse) -> Iterabl
         raise RuntimeError("on purpose")
     if path == "/slow":
         time.sleep(1.5)
-    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"] or 0))
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     if path == "/memory":
         answer = str(_resident_kib()).encode()
     else:
@@ -56,9 +56,7 @@ async def toy_websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "websocket.accept"})
     match scope["path"]:
         case "/close":
-            await send(
-                {"type": "websocket.close", "code": int(query["code"]), "reason": query.get("reason", "")}
-            )
+            await send({"type": "websocket.close", "code": int(query["code"]), "reason": query.get("reason", "")})
         case "/echo":
             await _echo(receive, send)
         case "/hold":
@@ -109,13 +107,18 @@ def make_asgi() -> Any:
     return toy_asgi
 
 
+def announce(port: int) -> None:
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+
+
 def serve_daphne() -> None:
     from gateway.servers.daphne import Server  # noqa: PLC0415 (installs a reactor)
 
     server = Server(make_asgi(), host="127.0.0.1", port=0, on_drain=drain, drain_seconds=4)
     server.listen()
     signal.signal(signal.SIGTERM, lambda *_: server.stop())
-    print(server.port, flush=True)
+    announce(server.port)
     server.run()
 
 
@@ -127,9 +130,10 @@ def serve_waitress() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server.start()
-    print(server.port, flush=True)
+    announce(server.port)
     stop.wait()
     server.stop(4)
+    server.join()
 
 
 def serve_uvicorn() -> None:
@@ -145,7 +149,7 @@ def serve_uvicorn() -> None:
         lifespan="off",
         log_level="critical",
     )
-    print(listener.getsockname()[1], flush=True)
+    announce(listener.getsockname()[1])
     uvicorn.Server(config).run(sockets=[listener])
 
 
