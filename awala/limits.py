@@ -9,6 +9,10 @@ MAX_RAMF_MESSAGE_SIZE = 9_437_184
 MAX_PARCEL_SIZE = 8_322_038
 # The payload field of a RAMF message (RS-001).
 MAX_RAMF_PAYLOAD_SIZE = 8_388_608
+# What may be encrypted into such a payload (RS-003); also the size of a whole cargo message set.
+MAX_PLAINTEXT_SIZE = 8_322_048
+# Items in one cargo: room for a full one of the smallest messages that deserve it (54 000 collection ACKs).
+MAX_CARGO_ITEMS = 65_536
 MAX_MESSAGE_ID_LENGTH = 64
 MAX_RECIPIENT_ID_LENGTH = 1_024
 MAX_INTERNET_ADDRESS_LENGTH = 1_024

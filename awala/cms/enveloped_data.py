@@ -1,0 +1,281 @@
+"""CMS EnvelopedData (RFC 5652, section 6) for one recipient's session key, as RS-003 and the deployed nodes have it.
+
+Nothing here proves who encrypted the content or that it is whole: CBC has no integrity. Callers verify the RAMF
+signature first, and answer every :class:`DecryptionError` alike.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import keywrap
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from awala.asn1 import ber, der, oids
+from awala.cms.key_agreement import RECOMMENDED, KeyAgreement
+from awala.errors import DecryptionError, InvalidArgumentError, MalformedMessageError
+from awala.limits import MAX_PLAINTEXT_SIZE
+from awala.pki.certificate import parse_bit_string
+from awala.pki.keys import spki_der
+from awala.session_key import SessionKey
+
+_VERSION = 2
+_KEY_AGREEMENT_VERSION = 3
+_BLOCK_SIZE = 16
+_UKM_SIZE = 64
+_CONTENT_KEY_SIZES: Final = MappingProxyType({oids.AES128_CBC: 16, oids.AES192_CBC: 24, oids.AES256_CBC: 32})
+_EMITTED_CIPHER: Final = oids.AES128_CBC
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvelopedData:
+    """An encrypted value for the holder of the session key ``recipient_key_id``.
+
+    ``originator_key_id`` and ``originator_public_key_der`` (a SubjectPublicKeyInfo) are the sender's own session
+    key, to which answers are encrypted. The other fields are what :meth:`decrypt` needs.
+    """
+
+    recipient_key_id: bytes
+    originator_key_id: bytes
+    originator_public_key_der: bytes
+    key_agreement: KeyAgreement = field(repr=False)
+    ukm: bytes | None = field(repr=False)
+    wrapped_key: bytes = field(repr=False)
+    content_key_size: int = field(repr=False)
+    iv: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+    @classmethod
+    def deserialize(cls, octets: bytes) -> Self:
+        """Read a ContentInfo with an EnvelopedData value; nothing is decrypted (RS-003; RFC 5652, 6.1).
+
+        :raises MalformedMessageError: if it is something else, is sessionless (encrypted to an RSA key), or uses
+            algorithms that no deployed node emits
+        """
+        content_type, explicit = ber.read(octets).members(2)
+        if content_type.expect(ber.OBJECT_IDENTIFIER).content != oids.ENVELOPED_DATA:
+            raise MalformedMessageError("Not a CMS EnvelopedData value")
+        enveloped_data = explicit.expect(ber.context(0, constructed=True)).only_child()
+        version, recipients, encrypted_content, *attributes = enveloped_data.members(3, 4)
+        if version.integer() != _VERSION:
+            raise MalformedMessageError("Unsupported EnvelopedData version")
+        recipient = _Recipient.from_element(recipients.expect(ber.SET).only_child())
+        content_key_size, iv, ciphertext = _parse_encrypted_content(encrypted_content)
+        return cls(
+            recipient_key_id=recipient.key_id,
+            originator_key_id=_parse_originator_key_id(attributes),
+            originator_public_key_der=recipient.originator_public_key_der,
+            key_agreement=recipient.key_agreement,
+            ukm=recipient.ukm,
+            wrapped_key=recipient.wrapped_key,
+            content_key_size=content_key_size,
+            iv=iv,
+            ciphertext=ciphertext,
+        )
+
+    def originator_session_key(self) -> SessionKey:
+        """Return the sender's session key, to which answers are to be encrypted.
+
+        :raises MalformedMessageError: if it is no P-256 key: no other can be used in answers
+        """
+        try:
+            return SessionKey(key_id=self.originator_key_id, public_key_der=self.originator_public_key_der)
+        except InvalidArgumentError as error:
+            raise MalformedMessageError(str(error)) from error
+
+    def decrypt(self, private_key: ec.EllipticCurvePrivateKey) -> bytes:
+        """Return the plaintext (RS-003; RFC 5753).
+
+        :raises DecryptionError: always with the same message, so that senders learn nothing from the cause
+        """
+        try:
+            public_key = load_der_public_key(self.originator_public_key_der)
+            if not isinstance(public_key, ec.EllipticCurvePublicKey):
+                raise DecryptionError("Content cannot be decrypted")
+            content_key = self.key_agreement.unwrap(self.wrapped_key, private_key, public_key, self.ukm)
+            if len(content_key) != self.content_key_size:
+                raise DecryptionError("Content cannot be decrypted")
+            return _decrypt_content(content_key, self.iv, self.ciphertext)
+        except (ValueError, UnsupportedAlgorithm, keywrap.InvalidUnwrap) as error:
+            raise DecryptionError("Content cannot be decrypted") from error
+
+
+def encrypt(
+    plaintext: bytes,
+    *,
+    recipient_key: SessionKey,
+    originator_key: SessionKey,
+    originator_private_key: ec.EllipticCurvePrivateKey,
+) -> bytes:
+    """Return the DER ContentInfo of an EnvelopedData value that both deployed libraries decrypt.
+
+    The originator's key is an ephemeral one, made for this message; its private half is kept by the caller, to
+    decrypt the answers.
+
+    :raises InvalidArgumentError: if the plaintext is too large, or the originator's keys do not belong together
+    """
+    if len(plaintext) > MAX_PLAINTEXT_SIZE:
+        raise InvalidArgumentError("Plaintext is too large")
+    if originator_key.public_key_der != spki_der(originator_private_key.public_key()):
+        raise InvalidArgumentError("The originator's private and public keys do not belong together")
+    content_key = secrets.token_bytes(_CONTENT_KEY_SIZES[_EMITTED_CIPHER])
+    enveloped_data = der.sequence(
+        der.integer(_VERSION),
+        der.set_of([_encode_recipient(content_key, recipient_key, originator_key, originator_private_key)]),
+        _encode_encrypted_content(content_key, plaintext),
+        der.context(1, _encode_originator_key_id(originator_key), constructed=True),
+    )
+    return der.sequence(der.object_identifier(oids.ENVELOPED_DATA), der.context(0, enveloped_data, constructed=True))
+
+
+# ------------------------------------------------------------------ the recipient (RFC 5652, 6.2.2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Recipient:
+    """A KeyAgreeRecipientInfo with one recipient."""
+
+    key_id: bytes
+    originator_public_key_der: bytes
+    key_agreement: KeyAgreement
+    ukm: bytes | None
+    wrapped_key: bytes
+
+    @classmethod
+    def from_element(cls, element: ber.Element) -> "_Recipient":
+        if element.tag == ber.SEQUENCE:
+            raise MalformedMessageError("Content is encrypted without a session")
+        members = element.expect(ber.context(1, constructed=True)).children(most=5)
+        if len(members) < 4:
+            raise MalformedMessageError("Malformed KeyAgreeRecipientInfo")
+        version, originator, *ukm, algorithm, recipient_keys = members
+        if version.integer() != _KEY_AGREEMENT_VERSION:
+            raise MalformedMessageError("Unsupported KeyAgreeRecipientInfo version")
+        recipient_id, wrapped_key = recipient_keys.expect(ber.SEQUENCE).only_child().members(2)
+        return cls(
+            key_id=_parse_recipient_key_id(recipient_id),
+            originator_public_key_der=_parse_originator(originator),
+            key_agreement=KeyAgreement.from_element(algorithm),
+            ukm=_parse_ukm(ukm),
+            wrapped_key=wrapped_key.octets(),
+        )
+
+
+def _parse_originator(element: ber.Element) -> bytes:
+    """Return the SubjectPublicKeyInfo in an OriginatorIdentifierOrKey; its octets may be other than DER."""
+    key = element.expect(ber.context(0, constructed=True)).only_child().expect(ber.context(1, constructed=True))
+    match key.children(most=2):
+        case [algorithm, point]:
+            oid, curve = algorithm.members(2)
+        case _:
+            raise MalformedMessageError("Malformed OriginatorPublicKey")
+    if oid.expect(ber.OBJECT_IDENTIFIER).content != oids.EC_PUBLIC_KEY:
+        raise MalformedMessageError("Originator key is no elliptic curve key")
+    curve_oid = der.object_identifier(curve.expect(ber.OBJECT_IDENTIFIER).content)
+    return der.sequence(
+        der.sequence(der.object_identifier(oids.EC_PUBLIC_KEY), curve_oid),
+        der.bit_string(parse_bit_string(point)),
+    )
+
+
+def _parse_ukm(elements: list[ber.Element]) -> bytes | None:
+    for element in elements:
+        return element.expect(ber.context(1, constructed=True)).only_child().octets()
+    return None
+
+
+def _parse_recipient_key_id(element: ber.Element) -> bytes:
+    for key_id in element.expect(ber.context(0, constructed=True)).children(most=3):
+        # A date and another attribute may follow, and say nothing here.
+        return key_id.octets()
+    raise MalformedMessageError("Recipient key id is missing")
+
+
+def _encode_recipient(
+    content_key: bytes,
+    recipient_key: SessionKey,
+    originator_key: SessionKey,
+    originator_private_key: ec.EllipticCurvePrivateKey,
+) -> bytes:
+    public_key = load_der_public_key(recipient_key.public_key_der)
+    assert isinstance(public_key, ec.EllipticCurvePublicKey)  # noqa: S101 - SessionKey holds no other
+    ukm = secrets.token_bytes(_UKM_SIZE)
+    wrapped_key = RECOMMENDED.wrap(content_key, originator_private_key, public_key, ukm)
+    originator = bytes((ber.context(1, constructed=True),)) + originator_key.public_key_der[1:]
+    recipient_id = der.context(0, der.octet_string(recipient_key.key_id), constructed=True)
+    return der.element(
+        ber.context(1, constructed=True),
+        der.integer(_KEY_AGREEMENT_VERSION)
+        + der.context(0, originator, constructed=True)
+        + der.context(1, der.octet_string(ukm), constructed=True)
+        + RECOMMENDED.identifier()
+        + der.sequence(der.sequence(recipient_id, der.octet_string(wrapped_key))),
+    )
+
+
+# ------------------------------------------------------------------ the content (RFC 5652, 6.1; RFC 3565)
+
+
+def _parse_encrypted_content(element: ber.Element) -> tuple[int, bytes, bytes]:
+    """Return the content key's size, the initialisation vector and the ciphertext."""
+    content_type, algorithm, ciphertext = element.members(3)
+    if content_type.expect(ber.OBJECT_IDENTIFIER).content != oids.DATA:
+        raise MalformedMessageError("Encrypted content is not of type id-data")
+    oid, iv = algorithm.members(2)
+    key_size = _CONTENT_KEY_SIZES.get(oid.expect(ber.OBJECT_IDENTIFIER).content)
+    if key_size is None:
+        raise MalformedMessageError("Content encryption algorithm is not supported")
+    return key_size, iv.octets(), ciphertext.octets(ber.context(0))
+
+
+def _encode_encrypted_content(content_key: bytes, plaintext: bytes) -> bytes:
+    iv = secrets.token_bytes(_BLOCK_SIZE)
+    return der.sequence(
+        der.object_identifier(oids.DATA),
+        der.sequence(der.object_identifier(_EMITTED_CIPHER), der.octet_string(iv)),
+        der.context(0, _encrypt_content(content_key, iv, plaintext)),
+    )
+
+
+def _decrypt_content(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
+    decryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+    padded = decryptor.update(ciphertext) + decryptor.finalize()
+    unpadder = PKCS7(_BLOCK_SIZE * 8).unpadder()
+    return unpadder.update(padded) + unpadder.finalize()
+
+
+def _encrypt_content(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
+    padder = PKCS7(_BLOCK_SIZE * 8).padder()
+    padded = padder.update(plaintext) + padder.finalize()
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    return encryptor.update(padded) + encryptor.finalize()
+
+
+# ------------------------------------------------------------------ the originator's key id (RS-003)
+
+
+def _parse_originator_key_id(unprotected_attributes: list[ber.Element]) -> bytes:
+    attributes = [
+        attribute
+        for element in unprotected_attributes
+        for attribute in element.expect(ber.context(1, constructed=True)).children()
+    ]
+    for attribute in attributes:
+        oid, values = attribute.members(2)
+        if oid.content == oids.ORIGINATOR_SESSION_KEY_ID:
+            value = values.expect(ber.SET).only_child()
+            # RS-003 says INTEGER, and everybody emits an OCTET STRING: the id is the octets of either.
+            return value.content if value.tag == ber.INTEGER else value.octets()
+    raise MalformedMessageError("Originator key id is missing")
+
+
+def _encode_originator_key_id(originator_key: SessionKey) -> bytes:
+    return der.sequence(
+        der.object_identifier(oids.ORIGINATOR_SESSION_KEY_ID),
+        der.set_of([der.octet_string(originator_key.key_id)]),
+    )
