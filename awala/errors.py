@@ -17,6 +17,10 @@ class MalformedMessageError(InvalidMessageError):
     """The octets do not follow the format."""
 
 
+class OversizedMessageError(InvalidMessageError):
+    """The message is larger than anything of its type may be."""
+
+
 class InvalidSignatureError(InvalidMessageError):
     """A signature does not hold, or uses an algorithm that RS-018 bans."""
 

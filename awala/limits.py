@@ -5,8 +5,9 @@ Sizes are in octets unless the name says otherwise. Sizes are checked before oct
 
 # RAMF messages (RS-001); 9 MiB is what the deployed libraries accept, the spec says 8 396 800.
 MAX_RAMF_MESSAGE_SIZE = 9_437_184
-# A parcel has to fit in one cargo: 8 322 048 octets of plaintext, less 10 octets of nested TLV headers.
-MAX_PARCEL_SIZE = 8_322_038
+# What fits in one cargo: 8 322 048 octets of plaintext, less 10 octets of nested TLV headers. Clients send larger
+# parcels all the same, and those travel online.
+MAX_CARGO_ITEM_SIZE = 8_322_038
 # The payload field of a RAMF message (RS-001).
 MAX_RAMF_PAYLOAD_SIZE = 8_388_608
 # What may be encrypted into such a payload (RS-003); also the size of a whole cargo message set.

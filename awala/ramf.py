@@ -16,6 +16,7 @@ from awala.cms.signed_data import sign_data, verify_signed_data
 from awala.errors import (
     InvalidArgumentError,
     MalformedMessageError,
+    OversizedMessageError,
     UnauthorizedSenderError,
     UntimelyMessageError,
 )
@@ -120,11 +121,12 @@ class RAMFMessage:
     def deserialize(cls, octets: bytes) -> Self:
         """Read a message and check its signature; timing and authorisation are for the caller to check.
 
-        :raises MalformedMessageError: if it is no message of this type, or over ``MAX_SIZE``
+        :raises OversizedMessageError: if it is over ``MAX_SIZE``
+        :raises MalformedMessageError: if it is no message of this type
         :raises InvalidSignatureError: if its signature does not hold or is of a kind that RS-018 bans
         """
         if len(octets) > cls.MAX_SIZE:
-            raise MalformedMessageError("Message is too large")
+            raise OversizedMessageError("Message is too large")
         signed = verify_signed_data(strip_header(octets, cls.TYPE))
         assert signed.content is not None  # noqa: S101 - only detached signatures have none
         recipient, message_id, creation_date, ttl, payload = ber.read(signed.content).members(5)

@@ -109,10 +109,11 @@ def verify_signed_data(octets: bytes, *, detached_content: Sequence[bytes] | Non
     signer = _SignerInfo.read(signer_info)
     certificate = signer.find_certificate(certificates)
     # Step 4: the digest of the content is the one signed.
-    if (content is None) == (detached_content is None):
+    parts = detached_content if content is None else (content,)
+    if parts is None or (content is not None and detached_content is not None):
         raise MalformedMessageError("Content is attached where it should not be, or the other way about")
     digest = hashlib.new(signer.digest_algorithm.name)
-    for part in detached_content if content is None else (content,):
+    for part in parts:
         digest.update(part)
     if digest.digest() != signer.message_digest():
         raise InvalidSignatureError("Message digest does not match the content")
