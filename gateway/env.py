@@ -45,8 +45,6 @@ class BindAddress(NamedTuple):
 
 def _parse_bind(value: object) -> BindAddress:
     """Read `host:port`; an IPv6 address stands in brackets."""
-    if isinstance(value, BindAddress):
-        return value
     host, separator, port = str(value).rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -66,9 +64,7 @@ def _parse_address(value: object) -> str:
 
 def _parse_overrides(value: object) -> dict[str, BindAddress]:
     """Read `address=host:port,...`."""
-    if isinstance(value, dict):
-        return value
-    overrides = {}
+    overrides: dict[str, BindAddress] = {}
     for item in _split(value):
         address, separator, target = item.partition("=")
         if not separator:
@@ -78,13 +74,11 @@ def _parse_overrides(value: object) -> dict[str, BindAddress]:
 
 
 def _split(value: object) -> tuple[str, ...]:
-    if isinstance(value, tuple):
-        return value
     return tuple(item.strip() for item in str(value).split(",") if item.strip())
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
+def _lower(value: object) -> str:
+    return str(value).lower()
 
 
 Bind = Annotated[BindAddress, NoDecode, BeforeValidator(_parse_bind)]
@@ -233,7 +227,7 @@ def _only(supported: str, value: str, *, later: str) -> str:
         raise ValueError(f"{later} comes with a later release; use {supported}")
     if value != supported:
         raise ValueError(f"must be {supported}")
-    return value
+    return supported
 
 
 def _decode_key(value: SecretStr) -> bytes:

@@ -28,12 +28,12 @@ def notify_peer(peer_id: str) -> None:
         if isinstance(layer, InProcessChannelLayer):
             layer.group_send_threadsafe(collection_group(peer_id), PARCEL_STORED)
         elif layer is not None:
-            _sender.submit(layer, peer_id)
+            hint_sender.submit(layer, peer_id)
     except Exception:  # noqa: BLE001  # Whatever it is, the parcel is stored and its sender must hear so.
         _log.warning("hint_not_sent", private_peer_id=peer_id, exc_info=True)
 
 
-class _HintSender:
+class HintSender:
     """Sends hints over a layer that needs an event loop, from the one loop of a thread of its own.
 
     A loop per hint would mean a connection per hint. At most one hint per peer waits, so a broker that hangs
@@ -87,13 +87,13 @@ class _HintSender:
             self._failing = False
 
 
-_sender = _HintSender()
+hint_sender = HintSender()
 
 
-def _renew_after_fork() -> None:
-    """Threads do not pass to the child of a fork; it needs a sender of its own."""
-    global _sender  # noqa: PLW0603
-    _sender = _HintSender()
+def _replace_sender() -> None:
+    """The child of a fork does not inherit the thread, so it needs a sender of its own."""
+    global hint_sender  # noqa: PLW0603
+    hint_sender = HintSender()
 
 
-os.register_at_fork(after_in_child=_renew_after_fork)
+os.register_at_fork(after_in_child=_replace_sender)

@@ -170,9 +170,11 @@ class DurableFileSystemStorage(Storage):
         """Make the folder and those above it durable, once in this object's life."""
         if folder in self._known_folders:
             return
-        if folder != self._root:
+        if folder == self._root:
+            make_private_folder(folder)
+        else:
             self._ensure_folder(folder.parent)
-        make_private_folder(folder)
+            folder.mkdir(mode=0o700, exist_ok=True)
         # Even if it was there: another process may have made it a moment ago and not flushed it yet.
         sync_folder(folder.parent)
         if len(self._known_folders) >= _MAX_KNOWN_FOLDERS:

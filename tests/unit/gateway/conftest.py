@@ -1,0 +1,16 @@
+"""Fixtures that every test of the domain may count on."""
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+
+@pytest.fixture(autouse=True)
+def object_store(tmp_path: Path, settings: Settings) -> Path:
+    """Keep the objects of each test in a folder of its own."""
+    location = tmp_path / "objects"
+    settings.STORAGES = settings.STORAGES | {
+        "default": {**settings.STORAGES["default"], "OPTIONS": {"location": location}}
+    }
+    return location
