@@ -1,0 +1,52 @@
+"""Running gateways and the published clients, shared by the functional tests."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.functional.gateway_process import Command, GatewayProcess
+from tests.functional.npm_clients import NpmClients, NpmProcessError
+
+
+class StartGateway(Protocol):
+    def __call__(
+        self, command: Command = "rungateway", *, data_dir: Path | None = None, **environment: str
+    ) -> GatewayProcess: ...
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway that serves all tests that leave it running and undisturbed."""
+    with GatewayProcess(tmp_path_factory.mktemp("gateway") / "data") as process:
+        yield process
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Starts gateways that the test has for itself; they share a data folder unless it says otherwise."""
+    processes: list[GatewayProcess] = []
+
+    def start(command: Command = "rungateway", *, data_dir: Path | None = None, **environment: str) -> GatewayProcess:
+        process = GatewayProcess(data_dir or tmp_path / "data", command, environment=environment)
+        processes.append(process)
+        return process.start()
+
+    yield start
+    for process in processes:
+        process.close()
+
+
+@pytest.fixture(scope="session")
+def npm() -> Iterator[NpmClients]:
+    """The published clients; without Node.js the tests are skipped, or fail where AWALA_REQUIRE_SERVERS is set."""
+    try:
+        clients = NpmClients.start()
+    except NpmProcessError as exc:
+        if os.environ.get("AWALA_REQUIRE_SERVERS") == "1":
+            raise
+        pytest.skip(f"NOT TESTED AGAINST THE PUBLISHED CLIENTS: {exc}")
+    with clients:
+        yield clients
