@@ -107,6 +107,10 @@ class Channel(http.HTTPChannel):
             self._deadline = self.callLater(HEADERS_SECONDS, self._abort)
         super().dataReceived(data)
 
+    def lineReceived(self, line: bytes) -> None:
+        if not self._is_refused:
+            super().lineReceived(line)
+
     def allHeadersReceived(self) -> None:
         if self._deadline is not None:
             self._deadline.reset(BODY_SECONDS)
@@ -134,13 +138,12 @@ class Channel(http.HTTPChannel):
         if self._is_refused:
             return
         self._is_refused = True
-        request = self.requests[-1]
-        content_type, body = encode_message(request.accept, message)
+        content_type, body = encode_message(self.requests[-1].accept if self.requests else "", message)
         head = (
             f"HTTP/1.1 {status} {http.RESPONSES[status].decode()}\r\n"
             f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + (b"" if self._command == b"HEAD" else body))
+        self.transport.write(head.encode() + (b"" if getattr(self, "_command", None) == b"HEAD" else body))
         self.setTimeout(None)
         self._cancel_deadline()
         self._deadline = self.callLater(LINGER_SECONDS, self._abort)
@@ -153,6 +156,12 @@ class Channel(http.HTTPChannel):
             self.persistent = 0
         else:
             self.loseConnection()
+
+    def lineLengthExceeded(self, _line: bytes) -> None:
+        self._respondToBadRequestAndDisconnect()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self.refuse(400, "Bad request")
 
     def _abort(self) -> None:
         self._deadline = None

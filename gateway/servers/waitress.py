@@ -35,6 +35,13 @@ _LOOP_SECONDS = 0.5
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if self.error:
+            # Otherwise the channel would invite the client to send the body that was just refused.
+            self.expect_continue = False
+        return consumed
+
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         # Two lengths for one body: a proxy in front might believe the other one (RFC 9112, section 6.1).

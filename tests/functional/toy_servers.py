@@ -1,23 +1,24 @@
 """Serves a small application on one of the gateway's servers, in a process of its own, for tests of the server.
 
-    python -m tests.functional.toy_servers (daphne | uvicorn | waitress)
+    python -m tests.functional.toy_servers (daphne | uvicorn | waitress) [--ignore-drain] [--hurry]
 
-Prints the port once it listens; ends on SIGTERM.
+Prints the port once it listens; ends on SIGTERM. `--hurry` shortens the time limits of HTTP.
 """
 
 import asyncio
 import hashlib
-import os
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from gateway.servers import limits
 from gateway.servers.bridge import WSGIBridge
 from gateway.servers.wsgi import EdgeApplication
 
@@ -33,7 +34,7 @@ def toy_wsgi(environ: WSGIEnvironment, start_response: StartResponse) -> Iterabl
         time.sleep(1.5)
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     if path == "/memory":
-        answer = str(_resident_kib()).encode()
+        answer = str(_peak_kib()).encode()
     else:
         digest = hashlib.sha256(body).hexdigest()
         answer = f"{environ['gateway.edge']} {len(body)} {digest} {threading.current_thread().name}".encode()
@@ -42,9 +43,9 @@ def toy_wsgi(environ: WSGIEnvironment, start_response: StartResponse) -> Iterabl
     return [answer]
 
 
-def _resident_kib() -> int:
-    with open(f"/proc/{os.getpid()}/status") as status:  # noqa: PTH123 (not a file of ours)
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+def _peak_kib() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 async def toy_websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -154,4 +155,6 @@ def serve_uvicorn() -> None:
 
 
 if __name__ == "__main__":
+    if "--hurry" in sys.argv:
+        limits.IDLE_SECONDS, limits.HEADERS_SECONDS, limits.BODY_SECONDS = 2, 1, 2
     {"daphne": serve_daphne, "uvicorn": serve_uvicorn, "waitress": serve_waitress}[sys.argv[1]]()
