@@ -89,7 +89,7 @@ def certificate_der(
     return der.sequence(tbs, algorithm, signature)
 
 
-def certificate(subject: str = "subject", issuer: str = "subject", **fields: object) -> Certificate:
+def certificate(subject: str = "subject", issuer: str = "subject", /, **fields: object) -> Certificate:
     """Return :func:`certificate_der`, read."""
     return Certificate.parse(certificate_der(subject, issuer, **fields))  # type: ignore[arg-type] # passed through
 

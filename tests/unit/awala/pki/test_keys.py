@@ -38,7 +38,7 @@ def test_serial_numbers_differ() -> None:
 
 
 def test_serial_number_is_never_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys.secrets, "randbits", lambda _bits: 0)
+    monkeypatch.setattr("secrets.randbits", lambda _bits: 0)
     assert keys.generate_serial_number() == 1
 
 
