@@ -9,9 +9,9 @@ from contextlib import suppress
 from datetime import datetime
 
 import structlog
-from django.db import transaction
 
 from gateway.errors import ObjectMissingError, StorageUnavailableError
+from gateway.group_commit import commit_together
 from gateway.models import Event, StoredParcel, record_errors
 from gateway.storage import delete_object, load_object
 
@@ -40,21 +40,22 @@ def load_parcel(parcel: StoredParcel, now: datetime) -> bytes | None:
     # With a row that still names it, the object was removed behind our back: nothing can bring it home any more.
     with record_errors():
         if parcel.advance(StoredParcel.State.DISCARDED, settled_at=now):
-            _note(Event.Kind.PARCEL_DISCARDED, parcel, now, detail="its object is missing")
+            Event.objects.create(
+                at=now,
+                kind=Event.Kind.PARCEL_DISCARDED,
+                subject_id=parcel.id,
+                peer_id=parcel.peer_id,
+                detail="its object is missing",
+            )
             log.error("parcel_object_missing", private_peer_id=parcel.peer_id, object_key=parcel.object_key)
     return None
 
 
 def acknowledge_parcel(parcel: StoredParcel, now: datetime) -> None:
     """Settle a parcel that its private gateway has; unless a newer version took its place meanwhile."""
-    with record_errors(), transaction.atomic():
-        if not parcel.advance(StoredParcel.State.COLLECTED, settled_at=now):
+    with record_errors():
+        if not commit_together(lambda: parcel.advance(StoredParcel.State.COLLECTED, settled_at=now)):
             return
-        _note(Event.Kind.PARCEL_COLLECTED, parcel, now)
     log.info("parcel_collected", private_peer_id=parcel.peer_id, recipient_id=parcel.recipient_id)
     with suppress(StorageUnavailableError):  # An object without a queued row is garbage, for a sweep to collect.
         delete_object(parcel.object_key)
-
-
-def _note(kind: Event.Kind, parcel: StoredParcel, now: datetime, detail: str = "") -> None:
-    Event.objects.create(at=now, kind=kind, subject_id=parcel.id, peer_id=parcel.peer_id, detail=detail)

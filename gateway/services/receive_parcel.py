@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from awala.errors import UnauthorizedSenderError
 from awala.messages.parcel import Parcel
 from gateway.errors import StorageUnavailableError
+from gateway.group_commit import commit_together
 from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel, record_errors
 from gateway.notifications import notify_peer
 from gateway.services.load_identity import VERIFIED_LINKS, load_identity
@@ -84,13 +85,12 @@ def _upsert_stored_parcel(parcel: Parcel, peer_id: str, object_key: str, size: i
     fields = {"object_key": object_key, "size": size, "received_at": now, "expires_at": parcel.expiry}
     row = StoredParcel.objects.filter(**ids).first()
     if row is None:
-        row = StoredParcel.objects.create(**ids, **fields)
-        _note(Event.Kind.PARCEL_STORED, row.id, peer_id, now)
+        StoredParcel.objects.create(**ids, **fields)
         return None
     replaced_key = row.object_key if row.state == StoredParcel.State.QUEUED else None
     if not row.advance(StoredParcel.State.QUEUED, revision=uuid.uuid4(), settled_at=None, **fields):
         raise IntegrityError("the parcel's row changed meanwhile")
-    _note(Event.Kind.PARCEL_REPLACED, row.id, peer_id, now)
+    Event.objects.create(at=now, kind=Event.Kind.PARCEL_REPLACED, subject_id=row.id, peer_id=peer_id)
     return replaced_key
 
 
@@ -101,7 +101,7 @@ def _queue(parcel: Parcel, octets: bytes, sending_peer_id: str, now: datetime) -
     def write_rows() -> bool:
         if not _record(parcel, sending_peer_id, now):
             return False
-        row = OutgoingParcel.objects.create(
+        OutgoingParcel.objects.create(
             destination=destination,
             peer_id=sending_peer_id,
             **_identify(parcel),
@@ -111,7 +111,6 @@ def _queue(parcel: Parcel, octets: bytes, sending_peer_id: str, now: datetime) -
             next_attempt_at=now,
             expires_at=parcel.expiry,
         )
-        _note(Event.Kind.PARCEL_ACCEPTED, row.id, sending_peer_id, now)
         return True
 
     if _find_record(parcel, sending_peer_id, now) is None and _keep(object_key, octets, write_rows):
@@ -146,33 +145,30 @@ def _identify(parcel: Parcel) -> dict[str, str]:
     }
 
 
-def _note(kind: Event.Kind, subject_id: uuid.UUID, peer_id: str, now: datetime) -> None:
-    Event.objects.create(at=now, kind=kind, subject_id=subject_id, peer_id=peer_id)
-
-
 def _keep(object_key: str, octets: bytes, write_rows: Callable[[], Result]) -> Result:
     """Make the object durable, then its rows, in one transaction; leave no object if the rows cannot be written."""
     store_object(object_key, octets)
-    is_committing = False
+    is_written = False
+
+    def write() -> Result:
+        nonlocal is_written
+        is_written = False
+        result = write_rows()
+        is_written = True
+        return result
+
     try:
-        for is_last_attempt in (False, True):
+        with record_errors():
             try:
-                with record_errors(), transaction.atomic():
-                    result = write_rows()
-                    is_committing = True
+                return commit_together(write)
             except IntegrityError:
-                # Another request wrote the same row after we had looked for it. Next time it will be seen.
-                if is_last_attempt:
-                    raise
-                is_committing = False
-            else:
-                break
+                # Another request wrote the same row after we had looked for it. This time it will be seen.
+                return commit_together(write)
     except BaseException:
         # A commit that failed may yet have been carried out, and a row must never lack its object.
-        if not is_committing:
+        if not is_written:
             _discard_object(object_key)
         raise
-    return result
 
 
 def _discard_object(object_key: str) -> None:

@@ -1,0 +1,86 @@
+"""Group commit: requests that write at the same time share one transaction, and so one flush to the disk.
+
+The theory: every caller puts its work in a list, then waits for its turn. Whoever gets the turn does all the work in
+the list, in one transaction; when the turn comes to the others, their work is done and committed. Nobody waits for
+company: a caller alone is served at once. And threads of one process never meet at the database's own lock, where
+SQLite would make them sleep.
+
+A group in which any work fails is rolled back, and each piece is then done in a transaction of its own, so that
+what is wrong with one does no harm to the others. So work must be safe to do twice.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+from django.db import connection, transaction
+
+Result = TypeVar("Result")
+
+
+class _Work(Generic[Result]):
+    """One caller's piece of work, and what came of it."""
+
+    def __init__(self, write: Callable[[], Result]) -> None:
+        self.write = write
+        self.is_done = False
+        self.error: BaseException | None = None
+        self.result: Result
+
+    def settle(self, error: BaseException | None = None) -> None:
+        self.error, self.is_done = error, True
+
+
+class GroupCommit:
+    """Runs database work of many threads in common transactions."""
+
+    def __init__(self) -> None:
+        self._list_lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._waiting: list[_Work[Any]] = []
+
+    def run(self, write: Callable[[], Result]) -> Result:
+        """Call `write` in a transaction and return its result once that is committed; raises what it raises.
+
+        A caller in a transaction of its own keeps to that one.
+        """
+        if connection.in_atomic_block:
+            return write()
+        work = _Work(write)
+        with self._list_lock:
+            self._waiting.append(work)
+        with self._turn:
+            if not work.is_done:
+                with self._list_lock:
+                    group, self._waiting = self._waiting, []
+                _do(group)
+        if work.error is not None:
+            raise work.error
+        return work.result
+
+
+def _do(group: list[_Work[Any]]) -> None:
+    """Do the work of a group together or, should that fail, one by one."""
+    if len(group) > 1:
+        try:
+            with transaction.atomic():
+                for work in group:
+                    work.result = work.write()
+        except Exception:  # noqa: BLE001, S110 - whatever it was comes again below, to the one it belongs to
+            pass
+        else:
+            for work in group:
+                work.settle()
+            return
+    for work in group:
+        try:
+            with transaction.atomic():
+                work.result = work.write()
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that the work belongs to
+            work.settle(error)
+        else:
+            work.settle()
+
+
+_GROUP: Final = GroupCommit()
+commit_together: Final = _GROUP.run
