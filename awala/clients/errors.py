@@ -1,0 +1,45 @@
+"""What the clients raise when an exchange with a server fails. Each error says whether trying again can help."""
+
+from awala.errors import AwalaError
+
+_PERMANENT_CLOSE_CODES = frozenset((1003, 1008, 1009))
+
+
+class ClientError(AwalaError):
+    """An exchange with a server failed. ``retryable`` says whether the same may succeed later."""
+
+    retryable: bool = False
+
+
+class ServerUnavailableError(ClientError):
+    """The server was not reached, did not answer in time, or says that it cannot serve now."""
+
+    retryable = True
+
+
+class InvalidAnswerError(ClientError):
+    """The server's answer does not follow the protocol; another try may reach a server that does."""
+
+    retryable = True
+
+
+class RejectedRequestError(ClientError):
+    """The server refuses the request itself, whatever it carries; ``status`` is the HTTP status."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RefusedParcelError(RejectedRequestError):
+    """The server will never accept this parcel, which may be deleted (RS-007, RS-016)."""
+
+
+class CollectionClosedError(ClientError):
+    """The server closed a collection before its end; ``code`` and ``reason`` are those of the WebSocket."""
+
+    def __init__(self, *, code: int, reason: str) -> None:
+        super().__init__(f"Collection was closed with code {code}: {reason or 'no reason given'}")
+        self.code = code
+        self.reason = reason
+        self.retryable = code not in _PERMANENT_CLOSE_CODES
