@@ -41,9 +41,9 @@ def wait_for_close(websocket: ClientConnection) -> tuple[int, str]:
     while True:
         try:
             websocket.recv(timeout=20)
-        except ConnectionClosed as closed:
-            assert closed.rcvd
-            return closed.rcvd.code, closed.rcvd.reason
+        except ConnectionClosed:
+            assert websocket.close_code is not None
+            return websocket.close_code, websocket.close_reason or ""
 
 
 class FrameReader:
