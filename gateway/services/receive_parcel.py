@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from django.db import IntegrityError
 
 from awala.errors import UnauthorizedSenderError
 from awala.messages.parcel import Parcel
-from gateway.errors import StorageUnavailableError
+from gateway.errors import RecordUnavailableError, StorageUnavailableError
 from gateway.group_commit import commit_together
 from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel, record_errors
 from gateway.notifications import notify_peer
@@ -67,30 +67,45 @@ def _find_private_gateway(parcel: Parcel, now: datetime) -> str:
 def _store(parcel: Parcel, octets: bytes, peer_id: str, now: datetime, *, sending_peer_id: str | None = None) -> None:
     object_key = StoredParcel.make_object_key(peer_id)
 
-    def write_rows() -> str | None:
+    ids = {"peer_id": peer_id, **_identify(parcel)}
+    fields = {"object_key": object_key, "size": len(octets), "received_at": now, "expires_at": parcel.expiry}
+
+    def insert() -> str | None:
         if sending_peer_id is not None:
             _record(parcel, sending_peer_id, now)
-        return _upsert_stored_parcel(parcel, peer_id, object_key, len(octets), now)
+        StoredParcel.objects.create(**ids, **fields)
+        return None
 
-    replaced_key = _keep(object_key, octets, write_rows)
+    def replace() -> str | None:
+        row = StoredParcel.objects.filter(**ids).first()
+        if row is None:
+            return insert()
+        if sending_peer_id is not None:
+            _record(parcel, sending_peer_id, now)
+        return _replace_stored_parcel(row, **fields)
+
+    replaced_key = _keep(object_key, octets, insert, otherwise=replace)
     if replaced_key is not None:
         _discard_object(replaced_key)
-    log.info("parcel_stored", private_peer_id=peer_id, recipient_id=parcel.recipient.id, size=len(octets))
+    log.info(
+        "parcel_stored",
+        parcel_id=parcel.id,
+        private_peer_id=peer_id,
+        recipient_id=parcel.recipient.id,
+        size=len(octets),
+    )
     notify_peer(peer_id)
 
 
-def _upsert_stored_parcel(parcel: Parcel, peer_id: str, object_key: str, size: int, now: datetime) -> str | None:
-    """Write the parcel's row over the one it may have; returns the key of the object that this replaces."""
-    ids = {"peer_id": peer_id, **_identify(parcel)}
-    fields = {"object_key": object_key, "size": size, "received_at": now, "expires_at": parcel.expiry}
-    row = StoredParcel.objects.filter(**ids).first()
-    if row is None:
-        StoredParcel.objects.create(**ids, **fields)
-        return None
+def _replace_stored_parcel(row: StoredParcel, **fields: Any) -> str | None:
+    """Write the parcel over its namesake's row; returns the key of the object that this replaces, if any."""
+    if row.object_key == fields["object_key"]:
+        return None  # A commit of ours that seemed to fail was carried out.
     replaced_key = row.object_key if row.state == StoredParcel.State.QUEUED else None
     if not row.advance(StoredParcel.State.QUEUED, revision=uuid.uuid4(), settled_at=None, **fields):
-        raise IntegrityError("the parcel's row changed meanwhile")
-    Event.objects.create(at=now, kind=Event.Kind.PARCEL_REPLACED, subject_id=row.id, peer_id=peer_id)
+        raise RecordUnavailableError("the parcel's row changes too often")
+    kind = Event.Kind.PARCEL_REPLACED
+    Event.objects.create(at=row.received_at, kind=kind, subject_id=row.id, peer_id=row.peer_id)
     return replaced_key
 
 
@@ -98,7 +113,7 @@ def _queue(parcel: Parcel, octets: bytes, sending_peer_id: str, now: datetime) -
     destination = (parcel.recipient.internet_address or "").rstrip(".").lower()
     object_key = OutgoingParcel.make_object_key()
 
-    def write_rows() -> bool:
+    def insert() -> bool:
         if not _record(parcel, sending_peer_id, now):
             return False
         OutgoingParcel.objects.create(
@@ -113,28 +128,34 @@ def _queue(parcel: Parcel, octets: bytes, sending_peer_id: str, now: datetime) -
         )
         return True
 
-    if _find_record(parcel, sending_peer_id, now) is None and _keep(object_key, octets, write_rows):
-        log.info("parcel_queued", private_peer_id=sending_peer_id, destination=destination, size=len(octets))
+    # Looked for before the object is written as well, since clients repeat what they had no answer to.
+    with record_errors():
+        record = _find_record(parcel, sending_peer_id)
+    if not _is_current(record, now) and _keep(object_key, octets, insert, otherwise=insert):
+        log.info("parcel_queued", parcel_id=parcel.id, private_peer_id=sending_peer_id, destination=destination)
         return
-    log.info("parcel_repeated", private_peer_id=sending_peer_id, destination=destination)
+    log.info("parcel_repeated", parcel_id=parcel.id, private_peer_id=sending_peer_id, destination=destination)
     _discard_object(object_key)
 
 
 def _record(parcel: Parcel, sending_peer_id: str, now: datetime) -> bool:
     """Note that the peer sent the parcel; False if that was known."""
-    if _find_record(parcel, sending_peer_id, now) is not None:
+    record = _find_record(parcel, sending_peer_id)
+    if _is_current(record, now):
         return False
-    ids = {"peer_id": sending_peer_id, **_identify(parcel)}
-    # One that has expired, and that no sweep has removed yet, makes room for its namesake.
-    ParcelRecord.objects.filter(**ids, expires_at__lt=now).delete()
-    ParcelRecord.objects.create(**ids, parcel_id=parcel.id.encode("latin-1"), received_at=now, expires_at=parcel.expiry)
+    # An expired one, which no sweep has removed yet, makes room for its namesake.
+    record = record or ParcelRecord(peer_id=sending_peer_id, **_identify(parcel), parcel_id=parcel.id.encode("latin-1"))
+    record.received_at, record.expires_at = now, parcel.expiry
+    record.save()
     return True
 
 
-def _find_record(parcel: Parcel, sending_peer_id: str, now: datetime) -> ParcelRecord | None:
-    with record_errors():
-        records = ParcelRecord.objects.filter(peer_id=sending_peer_id, **_identify(parcel), expires_at__gte=now)
-        return records.first()
+def _find_record(parcel: Parcel, sending_peer_id: str) -> ParcelRecord | None:
+    return ParcelRecord.objects.filter(peer_id=sending_peer_id, **_identify(parcel)).first()
+
+
+def _is_current(record: ParcelRecord | None, now: datetime) -> bool:
+    return record is not None and record.expires_at >= now
 
 
 def _identify(parcel: Parcel) -> dict[str, str]:
@@ -145,28 +166,29 @@ def _identify(parcel: Parcel) -> dict[str, str]:
     }
 
 
-def _keep(object_key: str, octets: bytes, write_rows: Callable[[], Result]) -> Result:
-    """Make the object durable, then its rows, in one transaction; leave no object if the rows cannot be written."""
-    store_object(object_key, octets)
-    is_written = False
+def _keep(object_key: str, octets: bytes, insert: Callable[[], Result], *, otherwise: Callable[[], Result]) -> Result:
+    """Make the object durable, then its rows: by `insert` or, where one of them exists already, `otherwise`.
 
-    def write() -> Result:
-        nonlocal is_written
-        is_written = False
+    Leaves no object if the rows cannot be written.
+    """
+    store_object(object_key, octets)
+    may_be_committed = False
+
+    def write(write_rows: Callable[[], Result]) -> Result:
+        nonlocal may_be_committed
         result = write_rows()
-        is_written = True
+        may_be_committed = True
         return result
 
     try:
         with record_errors():
             try:
-                return commit_together(write)
+                return commit_together(lambda: write(insert))
             except IntegrityError:
-                # Another request wrote the same row after we had looked for it. This time it will be seen.
-                return commit_together(write)
+                return commit_together(lambda: write(otherwise))
     except BaseException:
         # A commit that failed may yet have been carried out, and a row must never lack its object.
-        if not is_written:
+        if not may_be_committed:
             _discard_object(object_key)
         raise
 
