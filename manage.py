@@ -6,10 +6,15 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from gateway.errors import UnsafeSettingError
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except UnsafeSettingError as error:
+        sys.exit(f"The gateway does not start with these settings. {error}")
 
 
 if __name__ == "__main__":
