@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.functional.gateway_process import Command, GatewayProcess
+from tests.functional.gateway_process import Command, GatewayProcess, set_up
 from tests.functional.npm_clients import NpmClients, NpmProcessError
 
 
@@ -22,6 +22,22 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
     """A gateway that serves all tests that leave it running and undisturbed."""
     with GatewayProcess(tmp_path_factory.mktemp("gateway") / "data") as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def uvicorn_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """The application of the PoWeb port on another server than ours, with data of its own; it has no PoHTTP."""
+    data_dir = tmp_path_factory.mktemp("uvicorn") / "data"
+    set_up(data_dir)
+    with GatewayProcess(data_dir, "uvicorn") as process:
+        yield process
+
+
+@pytest.fixture(scope="session", params=["daphne", "uvicorn"])
+def any_gateway(request: pytest.FixtureRequest) -> GatewayProcess:
+    """Both of those above, for tests that use PoWeb alone."""
+    process: GatewayProcess = request.getfixturevalue("gateway" if request.param == "daphne" else "uvicorn_gateway")
+    return process
 
 
 @pytest.fixture

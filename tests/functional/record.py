@@ -1,0 +1,43 @@
+"""What a gateway keeps, seen from outside it: the rows of its database and the files of its object store."""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.functional.gateway_process import GatewayProcess
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How many rows every table has, and which files there are."""
+
+    rows: Mapping[str, int]
+    objects: tuple[Path, ...]
+
+
+def state_of(process: GatewayProcess) -> State:
+    with closing(_open(process)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: _count(database, name) for name in names}
+    return State(rows=rows, objects=tuple(process.objects))
+
+
+def rows_of(process: GatewayProcess, table: str, **values: object) -> list[dict[str, Any]]:
+    """The rows of a table whose columns have these values."""
+    condition = " AND ".join(f"{name} = ?" for name in values) or "1"
+    with closing(_open(process)) as database:
+        database.row_factory = sqlite3.Row
+        query = f"SELECT * FROM gateway_{table} WHERE {condition}"  # noqa: S608 - names of our own
+        return [dict(row) for row in database.execute(query, tuple(values.values()))]
+
+
+def _open(process: GatewayProcess) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{process.database_path}?mode=ro", uri=True)
+
+
+def _count(database: sqlite3.Connection, table: str) -> int:
+    (count,) = database.execute(f'SELECT count(*) FROM "{table}"').fetchone()  # noqa: S608 - as above
+    return int(count)
