@@ -1,6 +1,13 @@
-"""Rate, errors and duration of the requests of each edge, for /metrics."""
+"""Rate, errors and duration of the requests of each edge, and what became of parcels there, for /metrics."""
 
-from prometheus_client import Counter, Histogram
+from collections.abc import Callable
+from functools import wraps
+from typing import Protocol, TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_REFUSED = 400
+_FAILED = 500
 
 _REQUESTS = Counter("gateway_http_requests", "Requests answered.", ["edge", "method", "status"])
 _DURATIONS = Histogram(
@@ -10,6 +17,29 @@ _DURATIONS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PARCELS = Counter(
+    "gateway_parcels",
+    "Parcels accepted, refused for what they are, failed to be taken because of us, and collected.",
+    ["edge", "outcome"],
+)
+_COLLECTED = _PARCELS.labels("poweb", "collected")
+
+COLLECTIONS_OPEN = Gauge("gateway_collections_open", "Connections on which private gateways collect parcels.")
+"""The consumer tells it where to count."""
+
+
+class _Request(Protocol):
+    @property
+    def method(self) -> str | None: ...
+
+
+class _Response(Protocol):
+    @property
+    def status_code(self) -> int: ...
+
+
+Request = TypeVar("Request", bound=_Request)
+Response = TypeVar("Response", bound=_Response)
 
 
 def observe_request(*, edge: str, method: str, status: int, seconds: float) -> None:
@@ -17,3 +47,35 @@ def observe_request(*, edge: str, method: str, status: int, seconds: float) -> N
     known_method = method if method in _METHODS else "other"
     _REQUESTS.labels(edge, known_method, str(status)).inc()
     _DURATIONS.labels(edge).observe(seconds)
+
+
+def counts_parcels(edge: str) -> "Callable[[Callable[[Request], Response]], Callable[[Request], Response]]":
+    """Make a view to which parcels are POSTed count them by what it answers."""
+    # Asked for at once, so that Prometheus sees them grow from zero.
+    accepted, refused, failed = (_PARCELS.labels(edge, outcome) for outcome in ("accepted", "refused", "failed"))
+
+    def decorate(view: Callable[[Request], Response]) -> Callable[[Request], Response]:
+        @wraps(view)
+        def count(request: Request) -> Response:
+            if request.method != "POST":
+                return view(request)
+            try:
+                response = view(request)
+            except Exception:
+                failed.inc()
+                raise
+            if response.status_code < _REFUSED:
+                accepted.inc()
+            elif response.status_code < _FAILED:
+                refused.inc()
+            else:
+                failed.inc()
+            return response
+
+        return count
+
+    return decorate
+
+
+def count_collected_parcel() -> None:
+    _COLLECTED.inc()

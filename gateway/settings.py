@@ -38,13 +38,13 @@ SECRET_KEY = _env.load_django_secret_key()
 DEBUG = False
 
 INSTALLED_APPS = [
+    "gateway",  # Before the admin, some of whose templates it replaces.
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "gateway",
     "poweb",
     "pohttp",
 ]
@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 # The first one answers every request of a public edge by itself, so all the others are the console's alone.
 MIDDLEWARE = [
     "gateway.middleware.PublicEdgeMiddleware",
+    "gateway.console.headers.ConsoleHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -84,6 +85,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATETIME_FORMAT = "Y-m-d H:i:s e"
 
 # ---------------------------------------------------------------- State
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from awala.errors import InvalidMessageError, InvalidSignatureError, MalformedMessageError
 from awala.limits import MAX_RAMF_MESSAGE_SIZE
+from gateway.metrics import counts_parcels
 from gateway.public_views import (
     UNAVAILABLE,
     StatusByError,
@@ -26,6 +27,7 @@ ERRORS: Final[StatusByError] = MappingProxyType(
 )
 
 
+@counts_parcels("pohttp")
 @public_view("GET", "HEAD", "POST", errors=ERRORS)
 def receive_parcel(request: HttpRequest) -> HttpResponse:
     """Take a parcel in (202), or say that this is the right place to POST it to."""

@@ -33,6 +33,7 @@ from awala.collection import (
     HandshakeAnswered,
 )
 from awala.errors import InvalidMessageError
+from gateway.metrics import COLLECTIONS_OPEN, count_collected_parcel
 from gateway.models import StoredParcel
 from gateway.notifications import collection_group
 from gateway.services.authenticate_peer import authenticate_collector
@@ -52,6 +53,7 @@ log = structlog.get_logger(__name__)
 # Threads that live as long as the process, so that each keeps its database connection.
 _threads: Final = ThreadPoolExecutor(max_workers=settings.POWEB_THREADS, thread_name_prefix="collection")
 _open_consumers: "Final[WeakSet[CollectionConsumer]]" = WeakSet()
+COLLECTIONS_OPEN.set_function(lambda: len(_open_consumers))
 
 
 def drain() -> None:
@@ -108,6 +110,7 @@ class CollectionConsumer(AsyncConsumer):
             await self._authenticate(event.nonce_signatures)
         else:
             await _in_thread(acknowledge_parcel, event.token, timezone.now())
+            count_collected_parcel()
             await self._pump()
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from awala.errors import InvalidMessageError, MalformedMessageError
 from awala.limits import MAX_RAMF_MESSAGE_SIZE, MAX_REGISTRATION_REQUEST_SIZE, PRE_REGISTRATION_SIZE
 from gateway.errors import RegistrationRefusedError
+from gateway.metrics import counts_parcels
 from gateway.public_views import (
     UNAVAILABLE,
     RefusedRequestError,
@@ -82,6 +83,7 @@ def register(request: HttpRequest) -> HttpResponse:
     return HttpResponse(registration, content_type=REGISTRATION_TYPE)
 
 
+@counts_parcels("poweb")
 @public_view("POST", errors=PARCEL_ERRORS)
 def deliver_parcel(request: HttpRequest) -> HttpResponse:
     """Take in a parcel that a registered private gateway has countersigned."""

@@ -1,0 +1,189 @@
+"""Finds out whether this process can do its work, by doing a little of each kind.
+
+A check that fails says that the gateway cannot serve; a warning, that an operator should look before it cannot.
+Whatever is told here may be read by anyone who reaches the console's port, so it names no secrets.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+import structlog
+from django.db import transaction
+
+from awala.pki import keys
+from gateway.errors import GatewayError, StorageUnavailableError
+from gateway.first_start import is_set_up
+from gateway.keystores import get_keystore
+from gateway.models import OwnCertificate, SpentAuthorization, record_errors
+from gateway.services.load_identity import load_identity
+from gateway.shared_call import SharedCall
+from gateway.storage import delete_object, load_object, store_object
+
+LIMIT_SECONDS = 2.0
+MAX_SESSION_KEY_AGE = timedelta(days=60)
+
+# One key per process: processes that probe at once do not meet, and a crash leaves one tiny object at the most.
+_PROBE_KEY = f"health/{uuid.uuid4()}"
+_PROBE_OCTETS = b"probe"
+
+log = structlog.get_logger(__name__)
+
+
+Facts = Mapping[str, str | float]
+
+
+class Status(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check has found: a sentence for people, facts for programs."""
+
+    status: Status
+    detail: str
+    facts: Facts = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A check by name, its finding, and how long it took."""
+
+    name: str
+    finding: Finding
+    seconds: float
+
+    @property
+    def title(self) -> str:
+        return self.name.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    checks: tuple[Check, ...]
+
+    @property
+    def status(self) -> Status:
+        """The worst of all."""
+        return max((check.finding.status for check in self.checks), key=list(Status).index)
+
+
+def check_health(now: datetime, *, limit_seconds: float = LIMIT_SECONDS) -> Health:
+    """Make every check, all at once; one that takes longer than the limit counts as failed."""
+    calls = {name: call.start(now) for name, call in _CALLS.items()}
+    wait_for(calls.values(), timeout=limit_seconds)
+    return Health(checks=tuple(_conclude(name, call, limit_seconds) for name, call in calls.items()))
+
+
+def _conclude(name: str, call: "Future[tuple[Finding, float]]", limit_seconds: float) -> Check:
+    if not call.done():
+        detail = f"no answer within {limit_seconds:g} s"
+        return Check(name=name, finding=Finding(status=Status.FAILED, detail=detail), seconds=limit_seconds)
+    finding, seconds = call.result()
+    return Check(name=name, finding=finding, seconds=round(seconds, 4))
+
+
+def _check_database(now: datetime) -> Finding:
+    """Commit a row and its removal, so that a disk that is full or read-only shows."""
+    with record_errors():
+        if not is_set_up():
+            return Finding(status=Status.FAILED, detail="its structure is not up to date: run manage.py setupgateway")
+        with transaction.atomic():
+            # Should only half of it happen, the row expires like any other of its kind.
+            probe = SpentAuthorization(nonce_sha256=f"probe-{uuid.uuid4()}", expires_at=now)
+            probe.save(force_insert=True)
+            probe.delete()
+    return Finding(status=Status.OK, detail="a row was written and removed")
+
+
+def _check_storage(_now: datetime) -> Finding:
+    store_object(_PROBE_KEY, _PROBE_OCTETS)
+    octets = load_object(_PROBE_KEY)
+    delete_object(_PROBE_KEY)
+    if octets != _PROBE_OCTETS:
+        raise StorageUnavailableError("the object store returns other octets than it was given")
+    return Finding(status=Status.OK, detail="an object was written, read and removed")
+
+
+def _check_identity(now: datetime) -> Finding:
+    identity = load_identity(now)
+    facts = {"node_id": identity.node_id, "internet_address": identity.internet_address}
+    if keys.node_id(keys.spki_der(identity.private_key.public_key())) != identity.node_id:
+        return Finding(status=Status.FAILED, detail="the identity key is another than was certified", facts=facts)
+    return Finding(status=Status.OK, detail="the identity key could be loaded", facts=facts)
+
+
+def _check_certificate(now: datetime) -> Finding:
+    with record_errors():
+        row = OwnCertificate.objects.order_by("-sequence").first()
+    if row is None:
+        return Finding(status=Status.FAILED, detail="there is none")
+    days_left = _days(row.expires_at - now)
+    facts: Facts = {
+        "sequence": row.sequence,
+        "expires_at": row.expires_at.isoformat(),
+        "age_days": _days(now - row.starts_at),
+        "days_left": days_left,
+    }
+    if now >= row.expires_at:
+        return Finding(status=Status.FAILED, detail="it has expired", facts=facts)
+    if now < row.starts_at:
+        return Finding(status=Status.FAILED, detail="it is not valid yet: the clock may be wrong", facts=facts)
+    if now >= row.starts_at + (row.expires_at - row.starts_at) / 2:
+        detail = f"{days_left} days left: its renewal is due, which the next start does"
+        return Finding(status=Status.WARNING, detail=detail, facts=facts)
+    return Finding(status=Status.OK, detail=f"{days_left} days left", facts=facts)
+
+
+def _check_session_key(now: datetime) -> Finding:
+    entry = get_keystore().find_latest_unbound_session_key(load_identity(now).node_id)
+    if entry is None:
+        return Finding(status=Status.FAILED, detail="there is none")
+    age = now - entry.created_at
+    facts: Facts = {"created_at": entry.created_at.isoformat(), "age_days": _days(age)}
+    if age > MAX_SESSION_KEY_AGE:
+        detail = f"{_days(age)} days old, more than {MAX_SESSION_KEY_AGE.days}"
+        return Finding(status=Status.WARNING, detail=detail, facts=facts)
+    return Finding(status=Status.OK, detail=f"{_days(age)} days old", facts=facts)
+
+
+def _days(duration: timedelta) -> float:
+    return round(duration / timedelta(days=1), 1)
+
+
+def _timed(check: Callable[[datetime], Finding]) -> Callable[[datetime], tuple[Finding, float]]:
+    """Make the check tell how long it took, and tell of errors rather than raise them."""
+
+    def run(now: datetime) -> tuple[Finding, float]:
+        started_at = time.perf_counter()
+        try:
+            finding = check(now)
+        except GatewayError as error:
+            finding = Finding(status=Status.FAILED, detail=str(error))
+        except Exception as error:  # Whatever it is, the other checks are still worth telling.
+            log.exception("health_check_broke")
+            finding = Finding(status=Status.FAILED, detail=f"unforeseen {type(error).__name__}; the log tells more")
+        return finding, time.perf_counter() - started_at
+
+    return run
+
+
+_CALLS: Final = MappingProxyType(
+    {
+        "database": SharedCall(_timed(_check_database)),
+        "storage": SharedCall(_timed(_check_storage)),
+        "identity": SharedCall(_timed(_check_identity)),
+        "own_certificate": SharedCall(_timed(_check_certificate)),
+        "session_key": SharedCall(_timed(_check_session_key)),
+    }
+)
