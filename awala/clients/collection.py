@@ -5,31 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.sync.client import ClientConnection, connect
 
 from awala.asn1 import oids
-from awala.clients.errors import (
-    CollectionClosedError,
-    InvalidAnswerError,
-    RejectedRequestError,
-    ServerUnavailableError,
-)
-from awala.clients.http import tls_context
-from awala.errors import InvalidArgumentError, InvalidMessageError, MalformedMessageError
+from awala.clients.errors import CollectionClosedError, InvalidAnswerError, ServerUnavailableError
+from awala.clients.websocket import NORMAL_CLOSURE, WebSocket, open_websocket
+from awala.errors import InvalidMessageError, MalformedMessageError
 from awala.handshake import HandshakeChallenge, HandshakeResponse
 from awala.limits import MAX_RAMF_MESSAGE_SIZE
 from awala.parcel_delivery import ParcelDelivery
 from awala.pki.certificate import Certificate
 from awala.signatures import sign_detached
 
-_NORMAL_CLOSURE: Final = 1000
 _PROTOCOL_VIOLATED: Final = 1003
-# What stands for a connection that ended without a closing message (RFC 6455, 7.4.1).
-_ABNORMAL_CLOSURE: Final = 1006
 
 
 class StreamingMode(Enum):
@@ -57,24 +46,21 @@ class CollectedParcel:
 
     delivery_id: str
     parcel_serialized: bytes = field(repr=False)
-    _connection: ClientConnection = field(repr=False)
+    _websocket: WebSocket = field(repr=False)
 
     def acknowledge(self) -> None:
         """Tell the server that the parcel is safe, so that it deletes it.
 
         :raises CollectionClosedError: if the connection is gone
         """
-        try:
-            self._connection.send(self.delivery_id)
-        except ConnectionClosed as error:
-            raise _closed_error(error) from error
+        self._websocket.send(self.delivery_id)
 
 
 class Collection:
     """An open collection: iterate over it for the parcels, until the server says that there are no more."""
 
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
 
     def __iter__(self) -> Iterator[CollectedParcel]:
         while (parcel := self.receive()) is not None:
@@ -90,21 +76,20 @@ class Collection:
         :raises InvalidAnswerError: if the server sent something else than parcels
         """
         try:
-            message = self._connection.recv(timeout=timeout)
-        except ConnectionClosed as error:
-            closed = _closed_error(error)
-            if closed.code == _NORMAL_CLOSURE:
+            message = self._websocket.receive(timeout)
+        except CollectionClosedError as error:
+            if error.code == NORMAL_CLOSURE:
                 return None
-            raise closed from error
+            raise
         try:
             delivery = ParcelDelivery.deserialize(_expect_binary(message))
         except InvalidMessageError as error:
-            self._connection.close(_PROTOCOL_VIOLATED, "Malformed parcel delivery")
+            self._websocket.close(_PROTOCOL_VIOLATED, "Malformed parcel delivery")
             raise InvalidAnswerError(f"Server sent no valid parcel delivery: {error}") from error
         return CollectedParcel(
             delivery_id=delivery.delivery_id,
             parcel_serialized=delivery.parcel_serialized,
-            _connection=self._connection,
+            _websocket=self._websocket,
         )
 
 
@@ -124,70 +109,27 @@ def open_collection(
     :raises InvalidAnswerError: if its answers make no sense
     :raises InvalidArgumentError: if ``url`` is no WebSocket URL
     """
-    with _connect(url, mode, timeout) as connection:
-        _answer_challenge(connection, signers, timeout)
-        yield Collection(connection)
-
-
-def _answer_challenge(connection: ClientConnection, signers: Sequence[Signer], timeout: float) -> None:
-    try:
-        challenge = HandshakeChallenge.deserialize(_expect_binary(connection.recv(timeout=timeout)))
-        signatures = tuple(signer.sign(challenge.nonce, oids.PARCEL_COLLECTION_HANDSHAKE) for signer in signers)
-        connection.send(HandshakeResponse(nonce_signatures=signatures).serialize())
-    except ConnectionClosed as error:
-        raise _closed_error(error) from error
-    except TimeoutError as error:
-        connection.close(_PROTOCOL_VIOLATED, "Handshake took too long")
-        raise ServerUnavailableError("Server sent no handshake challenge in time") from error
-    except InvalidMessageError as error:
-        connection.close(_PROTOCOL_VIOLATED, "Invalid handshake challenge")
-        raise InvalidAnswerError(f"Server sent no valid handshake challenge: {error}") from error
-
-
-def _connect(url: str, mode: StreamingMode, timeout: float) -> ClientConnection:
     # The specification's name of the header, and the older one, the only one that some servers know.
     headers = {"X-Awala-Streaming-Mode": mode.value, "X-Relaynet-Streaming-Mode": mode.value}
+    with open_websocket(url, headers=headers, timeout=timeout, max_size=MAX_RAMF_MESSAGE_SIZE) as websocket:
+        _answer_challenge(websocket, signers, timeout)
+        yield Collection(websocket)
+
+
+def _answer_challenge(websocket: WebSocket, signers: Sequence[Signer], timeout: float) -> None:
     try:
-        return connect(
-            url,
-            additional_headers=headers,
-            ssl=tls_context() if urlsplit(url).scheme == "wss" else None,
-            compression=None,
-            proxy=None,
-            open_timeout=timeout,
-            close_timeout=timeout,
-            max_size=MAX_RAMF_MESSAGE_SIZE,
-        )
-    except (InvalidURI, ValueError) as error:
-        raise InvalidArgumentError(f"Not a WebSocket URL: {url!r}") from error
-    except InvalidStatus as error:
-        raise _status_error(error.response.status_code) from error
-    except InvalidHandshake as error:
-        raise InvalidAnswerError(f"No WebSocket at {url}: {error}") from error
-    except OSError as error:
-        # Timeouts and TLS failures are among these.
-        raise ServerUnavailableError(f"Cannot reach {url}: {error}") from error
-
-
-def _status_error(status: int) -> ServerUnavailableError | RejectedRequestError | InvalidAnswerError:
-    match status // 100:
-        case 5:
-            return ServerUnavailableError(f"Server cannot serve now: HTTP {status}")
-        case 4:
-            return RejectedRequestError(f"Server rejected the request: HTTP {status}", status=status)
-        case _:
-            return InvalidAnswerError(f"Unexpected answer: HTTP {status}")
+        challenge = HandshakeChallenge.deserialize(_expect_binary(websocket.receive(timeout)))
+        signatures = tuple(signer.sign(challenge.nonce, oids.PARCEL_COLLECTION_HANDSHAKE) for signer in signers)
+        websocket.send(HandshakeResponse(nonce_signatures=signatures).serialize())
+    except TimeoutError as error:
+        websocket.close(_PROTOCOL_VIOLATED, "Handshake took too long")
+        raise ServerUnavailableError("Server sent no handshake challenge in time") from error
+    except InvalidMessageError as error:
+        websocket.close(_PROTOCOL_VIOLATED, "Invalid handshake challenge")
+        raise InvalidAnswerError(f"Server sent no valid handshake challenge: {error}") from error
 
 
 def _expect_binary(message: str | bytes) -> bytes:
     if isinstance(message, str):
         raise MalformedMessageError("Text message where a binary one is expected")
     return message
-
-
-def _closed_error(error: ConnectionClosed) -> CollectionClosedError:
-    # The closing message that says why: what we sent of our own accord, or else what the server sent.
-    closing = error.sent if error.sent and not error.rcvd_then_sent else error.rcvd
-    if closing is None:
-        return CollectionClosedError(code=_ABNORMAL_CLOSURE, reason="the connection broke")
-    return CollectionClosedError(code=closing.code, reason=closing.reason)

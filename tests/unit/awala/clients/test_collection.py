@@ -1,3 +1,4 @@
+import asyncio
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from queue import Queue
 from threading import Event, Thread
 
 import pytest
+from websockets.asyncio import server as asyncio_server
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
@@ -52,9 +54,7 @@ Handler = Callable[[ServerConnection], None]
 
 
 @contextmanager
-def serving(
-    after_handshake: Handler = lambda _: None, *, instead: Handler | None = None, tls: ssl.SSLContext | None = None
-) -> Iterator[CollectionServer]:
+def serving(after_handshake: Handler = lambda _: None, *, instead: Handler | None = None) -> Iterator[CollectionServer]:
     """Serve a handshake and then `after_handshake`, or something else `instead` of both."""
     state = CollectionServer()
 
@@ -76,9 +76,8 @@ def serving(
             pass
         state.closures.put((connection.protocol.close_code or 0, connection.protocol.close_reason or ""))
 
-    with serve(handle, "127.0.0.1", 0, ssl=tls) as server, _running(server):
-        scheme = "wss" if tls else "ws"
-        state.url = f"{scheme}://localhost:{server.socket.getsockname()[1]}/v1/parcel-collection"
+    with serve(handle, "127.0.0.1", 0) as server, _running(server):
+        state.url = f"ws://localhost:{server.socket.getsockname()[1]}/v1/parcel-collection"
         yield state
 
 
@@ -90,6 +89,35 @@ def _running(server: Server) -> Iterator[None]:
         yield
     finally:
         server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def serving_tls(tls: ssl.SSLContext) -> Iterator[str]:
+    """Serve two parcels over TLS, which needs a server that reads and writes in one thread."""
+
+    async def handle(connection: asyncio_server.ServerConnection) -> None:
+        await connection.send(HandshakeChallenge(nonce=NONCE).serialize())
+        await connection.recv()
+        for number in range(2):
+            await connection.send(delivery(number))
+            assert await connection.recv() == f"delivery-{number}"
+
+    async def run() -> None:
+        async with asyncio_server.serve(handle, "127.0.0.1", 0, ssl=tls) as server:
+            loops.put(asyncio.get_running_loop())
+            ports.put(server.sockets[0].getsockname()[1])
+            await over.wait()
+
+    loops: Queue[asyncio.AbstractEventLoop] = Queue()
+    ports: Queue[int] = Queue()
+    over = asyncio.Event()
+    thread = Thread(target=asyncio.run, args=(run(),), daemon=True)
+    thread.start()
+    try:
+        yield f"wss://localhost:{ports.get(timeout=5)}/"
+    finally:
+        loops.get(timeout=5).call_soon_threadsafe(over.set)
         thread.join()
 
 
@@ -131,8 +159,8 @@ class TestHandshake:
 
     def test_over_tls(self, tls_server_context: ssl.SSLContext) -> None:
         with (
-            serving(send_two_and_finish, tls=tls_server_context) as server,
-            open_collection(server.url, SIGNERS, KEEP_ALIVE) as collection,
+            serving_tls(tls_server_context) as url,
+            open_collection(url, SIGNERS, KEEP_ALIVE) as collection,
         ):
             for parcel in collection:
                 parcel.acknowledge()
@@ -188,11 +216,14 @@ class TestConnection:
             (HTTPStatus.SERVICE_UNAVAILABLE, ServerUnavailableError),
             (HTTPStatus.NOT_FOUND, RejectedRequestError),
             (HTTPStatus.OK, InvalidAnswerError),
+            (HTTPStatus.TEMPORARY_REDIRECT, InvalidAnswerError),
         ],
     )
     def test_no_upgrade(self, status: HTTPStatus, error: type[ClientError]) -> None:
         def refuse(connection: ServerConnection, _: Request) -> Response:
-            return connection.respond(status, "No")
+            response = connection.respond(status, "No")
+            response.headers["Location"] = "/"
+            return response
 
         with serve(lambda _: None, "127.0.0.1", 0, process_request=refuse) as server, _running(server):
             port = server.socket.getsockname()[1]
