@@ -1,12 +1,14 @@
 """What the gateway needs before it can serve: made at the first start, and left alone after that."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from gateway.private_files import read_or_create_secret
@@ -28,7 +30,8 @@ def set_up() -> NewAdministrator | None:
 
     Safe to repeat, and to continue after a crash. Returns the administrator if this call made it.
     """
-    call_command("migrate", interactive=False, verbosity=0)
+    with _all_or_nothing():
+        call_command("migrate", interactive=False, verbosity=0)
     ensure_identity()
     return _ensure_administrator()
 
@@ -42,6 +45,25 @@ def is_set_up() -> bool:
 def password_file() -> Path:
     folder: Path = settings.DATA_DIR
     return folder / "admin-password"
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Let a crash leave SQLite's structure as it was.
+
+    Django changes the structure in one transaction and notes in another that it did: after a crash between them it
+    would make the same tables again at every start, and fail.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    # SQLite refuses to change tables while it checks foreign keys, and ignores in a transaction being told not to.
+    connection.disable_constraint_checking()
+    try:
+        with transaction.atomic():
+            yield
+    finally:
+        connection.enable_constraint_checking()
 
 
 def _ensure_administrator() -> NewAdministrator | None:
