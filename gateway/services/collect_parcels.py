@@ -6,6 +6,7 @@ again if that is lost; its object goes after that, and one left behind is garbag
 
 from collections.abc import Collection
 from contextlib import suppress
+from copy import copy
 from datetime import datetime
 
 import structlog
@@ -54,7 +55,8 @@ def load_parcel(parcel: StoredParcel, now: datetime) -> bytes | None:
 def acknowledge_parcel(parcel: StoredParcel, now: datetime) -> None:
     """Settle a parcel that its private gateway has; unless a newer version took its place meanwhile."""
     with record_errors():
-        if not commit_together(lambda: parcel.advance(StoredParcel.State.COLLECTED, settled_at=now)):
+        # A copy at each call: a group that was rolled back does its work again, and moves the row from the state seen.
+        if not commit_together(lambda: copy(parcel).advance(StoredParcel.State.COLLECTED, settled_at=now)):
             return
     log.info("parcel_collected", private_peer_id=parcel.peer_id, recipient_id=parcel.recipient_id)
     with suppress(StorageUnavailableError):  # An object without a queued row is garbage, for a sweep to collect.
