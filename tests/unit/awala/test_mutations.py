@@ -1,0 +1,138 @@
+"""A signed value with one octet changed is refused, or says exactly what was signed.
+
+Certificates, registration authorisations and requests have not a single octet that could change unnoticed. A CMS
+SignedData value has two parts that nobody signs and that nothing is read from: its version, which may also be 3,
+and its list of digest algorithms, which only announces what the SignerInfo names. All else in it is either signed
+or decides on whether the signature holds; the attached certificates are signed by their issuers, and looked at
+when the path is built.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from awala.asn1 import der, oids
+from awala.errors import InvalidMessageError
+from awala.messages.parcel import Parcel
+from awala.pki.algorithms import SHA256
+from awala.pki.certificate import Certificate
+from awala.registration import RegistrationAuthorization, RegistrationRequest
+from awala.signatures import sign_detached, verify_detached
+from tests.factories import NOW, chain, private_parcel, rsa_key, serialized, spki_of
+
+Check = Callable[[bytes], object]
+
+CHAIN = chain()
+NONCE = bytes(range(16))
+# The lowest bit, the constructed bit of a tag, and the sign of a length or a class.
+MASKS = (0x01, 0x20, 0x80)
+
+
+def check_certificate(octets: bytes) -> object:
+    certificate = Certificate.parse(octets)
+    certificate.verify_signature(CHAIN.gateway)
+    return certificate
+
+
+def check_authorization(octets: bytes) -> object:
+    # Long ago, so that a change of the expiry is not refused for the expiry.
+    long_ago = NOW - timedelta(days=365_000)
+    return RegistrationAuthorization.deserialize(octets, rsa_key("gateway").public_key(), now=long_ago)
+
+
+def check_nonce_signature(octets: bytes) -> object:
+    roots = (CHAIN.gateway,)
+    return verify_detached(octets, NONCE, oids.PARCEL_COLLECTION_HANDSHAKE, trusted=roots, now=NOW)
+
+
+def check_parcel(octets: bytes) -> object:
+    parcel = Parcel.deserialize(octets)
+    path = parcel.authorized_path((CHAIN.gateway,), now=NOW)
+    return parcel.recipient, parcel.id, parcel.creation_date, parcel.ttl_seconds, parcel.payload, path
+
+
+CERTIFICATE = CHAIN.private_gateway.der
+PNRA = RegistrationAuthorization(expiry=NOW, gateway_data=bytes(32)).serialize(rsa_key("gateway"))
+PNRR = RegistrationRequest(public_key_der=spki_of("node"), authorization_serialized=PNRA).serialize(rsa_key("node"))
+NONCE_SIGNATURE = sign_detached(
+    NONCE,
+    oids.PARCEL_COLLECTION_HANDSHAKE,
+    private_key=rsa_key("private gateway"),
+    certificate=CHAIN.private_gateway,
+)
+PARCEL = serialized(private_parcel(CHAIN))
+
+SIGNED_VALUES = [
+    pytest.param(CERTIFICATE, check_certificate, id="certificate"),
+    pytest.param(PNRA, check_authorization, id="PNRA"),
+    pytest.param(PNRR, RegistrationRequest.deserialize, id="PNRR"),
+    pytest.param(NONCE_SIGNATURE, check_nonce_signature, id="nonce signature"),
+    pytest.param(PARCEL, check_parcel, id="parcel"),
+]
+
+
+def unsigned_positions(octets: bytes) -> set[int]:
+    """Return where the version and the list of digest algorithms of a SignedData value are."""
+    digest_algorithms = der.set_of([SHA256.identifier()])
+    start = octets.find(der.integer(1) + digest_algorithms)
+    return set(range(start + 2, start + 3 + len(digest_algorithms))) if start >= 0 else set()
+
+
+def with_octet(octets: bytes, position: int, octet: int) -> bytes:
+    return octets[:position] + bytes((octet,)) + octets[position + 1 :]
+
+
+def is_refused(check: Check, octets: bytes, expected: object) -> bool:
+    """Say whether octets are refused; if not, they must say what is expected."""
+    try:
+        found = check(octets)
+    except InvalidMessageError:
+        return True
+    assert found == expected
+    return False
+
+
+def unnoticed(octets: bytes, check: Check, mask: int) -> Iterable[int]:
+    """Return the positions where a change by ``mask`` is not refused."""
+    expected = check(octets)
+    for position, octet in enumerate(octets):
+        if not is_refused(check, with_octet(octets, position, octet ^ mask), expected):
+            yield position
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=hex)
+@pytest.mark.parametrize(("octets", "check"), SIGNED_VALUES)
+def test_each_octet_changed(octets: bytes, check: Check, mask: int) -> None:
+    assert set(unnoticed(octets, check, mask)) <= unsigned_positions(octets)
+
+
+@pytest.mark.parametrize(("octets", "check"), SIGNED_VALUES)
+@given(data=st.data())
+def test_any_octet_changed_to_any_other(octets: bytes, check: Check, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(octets) - 1))
+    changed = with_octet(octets, position, octets[position] ^ data.draw(st.integers(1, 255)))
+    assert is_refused(check, changed, check(octets)) or position in unsigned_positions(octets)
+
+
+@pytest.mark.parametrize(("octets", "check"), SIGNED_VALUES)
+@given(data=st.data())
+def test_octet_left_out(octets: bytes, check: Check, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(octets) - 1))
+    assert is_refused(check, octets[:position] + octets[position + 1 :], check(octets))
+
+
+@pytest.mark.parametrize(("octets", "check"), SIGNED_VALUES)
+@given(data=st.data())
+def test_octet_put_in(octets: bytes, check: Check, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(octets)))
+    octet = data.draw(st.binary(min_size=1, max_size=1))
+    assert is_refused(check, octets[:position] + octet + octets[position:], check(octets))
+
+
+@pytest.mark.parametrize(("octets", "check"), SIGNED_VALUES)
+def test_cut_short_anywhere(octets: bytes, check: Check) -> None:
+    expected = check(octets)
+    assert all(is_refused(check, octets[:size], expected) for size in range(len(octets)))
