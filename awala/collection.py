@@ -78,13 +78,15 @@ class CollectionServer(Generic[Token]):
         """Say what a message from the client means; acknowledgements may be text or binary."""
         if self._state is _State.AWAITING_RESPONSE:
             return self._receive_response(message)
-        if self._state is _State.COLLECTING:
-            return self._receive_acknowledgement(message)
-        return self.close(UNEXPECTED_MESSAGE)
+        if self._state is _State.AUTHENTICATING:
+            return self.close(UNEXPECTED_MESSAGE)
+        # In CLOSED too: what the client acknowledged before it learnt of the end, it has.
+        return self._receive_acknowledgement(message)
 
     def accept(self) -> None:
-        """Begin to collect: the signatures hold."""
-        self._state = _State.COLLECTING
+        """Begin to collect: the signatures hold. Comes too late if the collection was closed meanwhile."""
+        if self._state is _State.AUTHENTICATING:
+            self._state = _State.COLLECTING
 
     @property
     def in_flight(self) -> tuple[Token, ...]:
@@ -108,7 +110,7 @@ class CollectionServer(Generic[Token]):
         return self.close(COMPLETED)
 
     def close(self, closure: Closure) -> Closure:
-        """End the collection; no further message means anything."""
+        """End the collection; of what still comes, only acknowledgements of parcels in flight mean anything."""
         self._state = _State.CLOSED
         return closure
 

@@ -120,8 +120,8 @@ class CollectionConsumer(AsyncConsumer):
         _open_consumers.discard(self)
         if self._timer is not None:
             self._timer.cancel()
-        for peer_id in self._peer_ids:
-            await self.channel_layer.group_discard(collection_group(peer_id), self.channel_name)
+        # Even if that fails, this consumer has come to its end.
+        await self._guard(self._unsubscribe())
         log.info("collection_ended", code=message.get("code"), private_peer_ids=sorted(self._peer_ids))
         raise StopConsumer
 
@@ -150,6 +150,10 @@ class CollectionConsumer(AsyncConsumer):
         self._collection.accept()
         log.info("collection_started", private_peer_ids=sorted(peer_ids))
         await self._recheck()
+
+    async def _unsubscribe(self) -> None:
+        for peer_id in self._peer_ids:
+            await self.channel_layer.group_discard(collection_group(peer_id), self.channel_name)
 
     async def _recheck(self) -> None:
         # Spread, so that all who connected at once do not ask the database at once for ever after.

@@ -33,7 +33,9 @@ def list_queued_parcels(
 
 
 def load_parcel(parcel: StoredParcel, now: datetime) -> bytes | None:
-    """The parcel's octets, or None if it has been settled or replaced since it was listed."""
+    """The parcel's octets, or None if it has expired, or been settled or replaced, since it was listed."""
+    if parcel.expires_at <= now:
+        return None
     try:
         return load_object(parcel.object_key)
     except ObjectMissingError:
