@@ -114,7 +114,7 @@ class RAMFMessage:
 
     @property
     def expiry(self) -> datetime:
-        """When the message expires: at the end of this second."""
+        """The last instant at which the message is valid."""
         return self.creation_date + timedelta(seconds=self.ttl_seconds)
 
     @classmethod
