@@ -31,11 +31,11 @@ def whole_id(field: str, description: str) -> Column:
     return column(formats.whole_id, field, description)
 
 
-def short_peer(field: str = "peer_id", description: str = "private gateway") -> Column:
+def short_peer(field: str = "peer_id", description: str = "peer") -> Column:
     return column(lambda node_id: formats.peer_link(node_id, formats.short_id(node_id)), field, description)
 
 
-def whole_peer(field: str = "peer_id", description: str = "private gateway") -> Column:
+def whole_peer(field: str = "peer_id", description: str = "peer") -> Column:
     return column(lambda node_id: formats.peer_link(node_id, formats.whole_id(node_id)), field, description)
 
 

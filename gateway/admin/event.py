@@ -20,27 +20,23 @@ def _show_kind(kind: str) -> columns.Shown:
     return formats.badge(kind, _KINDS.get(kind, kind).capitalize())
 
 
-def _show_subject(subject_id: uuid.UUID | None) -> columns.Shown:
-    return formats.short_id(str(subject_id or ""))
-
-
 @admin.register(Event, site=console)
 class EventAdmin(RecordAdmin):
     list_display = (
-        columns.column(formats.whole_moment, "at", "time", ordering="at"),
+        columns.column(formats.exact_moment, "at", "time", ordering="at"),
         columns.column(_show_kind, "kind", "what"),
-        columns.column(_show_subject, "subject_id", "row"),
+        columns.short_id("subject_id", "row"),
         columns.short_peer(),
         columns.column(str, "detail"),
     )
     list_filter = ("kind",)
     ordering = ("-at",)
     search_fields = ("subject_id", "peer_id")
-    search_help_text = "The id of a row, such as a parcel's; the id of a private gateway, or how it begins."
+    search_help_text = "The id of a row, such as a parcel's; the id of a peer, or how it begins."
     lines = (
         columns.whole_moment("at", "time"),
         columns.column(_show_kind, "kind", "what"),
-        columns.column(lambda subject_id: formats.whole_id(str(subject_id or "")), "subject_id", "row"),
+        columns.whole_id("subject_id", "row"),
         columns.whole_peer(),
         "detail",
     )
@@ -52,7 +48,7 @@ class EventAdmin(RecordAdmin):
         if row.subject_id:
             yield list_link("Events of this row", Event, subject_id=row.subject_id)
         if row.peer_id:
-            yield list_link("Events of this private gateway", Event, peer_id=row.peer_id)
+            yield list_link("Events of this peer", Event, peer_id=row.peer_id)
 
 
 def _match_subject(term: str) -> Q:

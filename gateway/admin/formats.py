@@ -1,12 +1,12 @@
 """How values are shown: short in lists, with the whole value where the pointer rests."""
 
-from datetime import datetime
+import uuid
+from datetime import UTC, datetime
 
 from django.db.models import Choices
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -15,16 +15,15 @@ _SHORT_LENGTH = 13
 NOTHING = "-"
 
 
-def short_id(value: str) -> SafeString | str:
+def short_id(value: str | uuid.UUID | None) -> SafeString | str:
     """The beginning of an id, enough to tell it from others."""
-    if not value:
-        return NOTHING
-    if len(value) <= _SHORT_LENGTH:
-        return whole_id(value)
-    return format_html('<code title="{}">{}…</code>', value, value[:_SHORT_LENGTH])
+    text = str(value or "")
+    if len(text) <= _SHORT_LENGTH:
+        return whole_id(text)
+    return format_html('<code title="{}">{}…</code>', text, text[:_SHORT_LENGTH])
 
 
-def whole_id(value: str) -> SafeString | str:
+def whole_id(value: str | uuid.UUID | None) -> SafeString | str:
     return format_html('<code class="id">{}</code>', value) if value else NOTHING
 
 
@@ -43,14 +42,19 @@ def moment(at: datetime | None) -> SafeString | str:
     """How long ago it was, or how soon it will be."""
     if at is None:
         return NOTHING
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), localize(at), _distance(at))
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), _write(at), _distance(at))
+
+
+def exact_moment(at: datetime) -> SafeString | str:
+    """When it was, to the second; for timelines."""
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), _distance(at), _write(at))
 
 
 def whole_moment(at: datetime | None) -> SafeString | str:
     if at is None:
         return NOTHING
     return format_html(
-        '<time datetime="{}">{} <span class="quiet">({})</span></time>', at.isoformat(), localize(at), _distance(at)
+        '<time datetime="{}">{} <span class="quiet">({})</span></time>', at.isoformat(), _write(at), _distance(at)
     )
 
 
@@ -61,6 +65,10 @@ def badge(value: str, label: str = "") -> SafeString:
 
 def state_badge(value: str, choices: type[Choices]) -> SafeString:
     return badge(value, dict(choices.choices).get(value, value).lower())
+
+
+def _write(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _distance(at: datetime) -> str:

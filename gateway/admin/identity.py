@@ -78,17 +78,17 @@ class StoredKeyAdmin(RecordAdmin):
     list_display = (
         columns.short_id("key_id", "key id"),
         columns.column(str, "kind"),
-        columns.column(_show_users, "peer_id", "private gateway"),
+        columns.column(_show_users, "peer_id", "peer"),
         columns.moment("created_at", "made"),
     )
     list_filter = ("kind",)
     ordering = ("kind", "node_id", "peer_id", "created_at")
     search_fields = ("key_id", "peer_id")
-    search_help_text = "A key's id; the id of a private gateway, or how it begins."
+    search_help_text = "A key's id; the id of a peer, or how it begins."
     lines = (
         columns.whole_id("key_id", "key id"),
         "kind",
-        columns.column(_show_users, "peer_id", "private gateway"),
+        columns.column(_show_users, "peer_id", "peer"),
         columns.whole_id("node_id", "identity"),
         columns.whole_moment("created_at", "made"),
     )

@@ -42,11 +42,11 @@ def _make_tiles(now: datetime) -> tuple[Tile, ...]:
         return ()
     queued = list_link("Parcels queued", StoredParcel, state=StoredParcel.State.QUEUED)
     outgoing = list_link("Parcels for the Internet", OutgoingParcel, state=OutgoingParcel.State.PENDING)
-    text, url = list_link("Private gateways", Peer)
+    text, url = list_link("Peers", Peer)
     return (
         _make_backlog_tile(queued, survey.queued),
         _make_backlog_tile(outgoing, survey.outgoing),
-        Tile(title=text, figure=f"{survey.peers:,}", remark="registered", url=url),
+        Tile(title=text, figure=f"{survey.peers:,}", remark="registered private gateways", url=url),
     )
 
 

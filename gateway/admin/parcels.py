@@ -31,7 +31,7 @@ class StoredParcelAdmin(RecordAdmin):
     # By an index: queued ones first, of those the ones that came last, as far as they live for the same time.
     ordering = ("-state", "-expires_at")
     search_fields = ("pk", *_NODES)
-    search_help_text = "A row's id; the id of a private gateway, recipient or sender, or how it begins; a parcel's id."
+    search_help_text = "A row's id; the id of a peer, recipient or sender, or how it begins; a parcel's id."
     lines = (
         columns.whole_id("pk", "row"),
         columns.state(StoredParcel.State),
@@ -71,7 +71,7 @@ class OutgoingParcelAdmin(RecordAdmin):
     ordering = ("-state", "-next_attempt_at")
     search_fields = ("pk", "destination", *_NODES)
     search_help_text = (
-        "A row's id; a destination; the id of a private gateway, recipient or sender, or how it begins; a parcel's id."
+        "A row's id; a destination; the id of a peer, recipient or sender, or how it begins; a parcel's id."
     )
     lines = (
         columns.whole_id("pk", "row"),

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from gateway.admin.columns import Column
 from gateway.admin.pagination import BoundedPaginator
@@ -67,6 +68,11 @@ class RecordAdmin(_ModelAdmin):
     def get_links(self, row: Any) -> Iterable[Link]:  # noqa: ARG002
         """Other pages about the same."""
         return ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Name the list after what it holds, where Django asks to select something."""
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def render_change_form(  # noqa: PLR0917 - Django's signature
         self,
