@@ -39,7 +39,7 @@ def test_any_structure(decode: Decoder, header: bytes, tree: Tree, choose: Choos
 
 
 def change(octets: bytes, position: int, removed: int, inserted: bytes) -> bytes:
-    position %= len(octets)
+    position %= len(octets) + 1
     return octets[:position] + inserted + octets[position + removed :]
 
 
