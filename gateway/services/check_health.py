@@ -128,21 +128,20 @@ def _check_certificate(now: datetime) -> Finding:
         row = OwnCertificate.objects.order_by("-sequence").first()
     if row is None:
         return Finding(status=Status.FAILED, detail="there is none")
-    days_left = _days(row.expires_at - now)
     facts: Facts = {
         "sequence": row.sequence,
         "expires_at": row.expires_at.isoformat(),
         "age_days": _days(now - row.starts_at),
-        "days_left": days_left,
+        "days_left": _days(row.expires_at - now),
     }
     if now >= row.expires_at:
         return Finding(status=Status.FAILED, detail="it has expired", facts=facts)
     if now < row.starts_at:
         return Finding(status=Status.FAILED, detail="it is not valid yet: the clock may be wrong", facts=facts)
     if now >= row.starts_at + (row.expires_at - row.starts_at) / 2:
-        detail = f"{days_left} days left: its renewal is due, which the next start does"
+        detail = f"{(row.expires_at - now).days} days left: its renewal is due, which the next start does"
         return Finding(status=Status.WARNING, detail=detail, facts=facts)
-    return Finding(status=Status.OK, detail=f"{days_left} days left", facts=facts)
+    return Finding(status=Status.OK, detail=f"{(row.expires_at - now).days} days left", facts=facts)
 
 
 def _check_session_key(now: datetime) -> Finding:
@@ -152,9 +151,9 @@ def _check_session_key(now: datetime) -> Finding:
     age = now - entry.created_at
     facts: Facts = {"created_at": entry.created_at.isoformat(), "age_days": _days(age)}
     if age > MAX_SESSION_KEY_AGE:
-        detail = f"{_days(age)} days old, more than {MAX_SESSION_KEY_AGE.days}"
+        detail = f"{age.days} days old, more than {MAX_SESSION_KEY_AGE.days}"
         return Finding(status=Status.WARNING, detail=detail, facts=facts)
-    return Finding(status=Status.OK, detail=f"{_days(age)} days old", facts=facts)
+    return Finding(status=Status.OK, detail=f"{age.days} days old", facts=facts)
 
 
 def _days(duration: timedelta) -> float:

@@ -1,0 +1,78 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from gateway.services.ensure_identity import ensure_identity
+from tests.unit.gateway.factories import make_outgoing_parcel, make_peer, make_stored_parcel
+
+# Checks and counts run in threads of their own, which see what is committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def identity(transactional_db: None) -> None:
+    ensure_identity()
+
+
+@pytest.fixture
+def operator(transactional_db: None, client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("admin"))
+    return client
+
+
+def overview(operator: Client) -> str:
+    response = operator.get("/admin/")
+    assert response.status_code == 200
+    return response.content.decode().replace("\xa0", " ")
+
+
+def test_figures_are_shown(operator: Client) -> None:
+    make_peer()
+    for _ in range(3):
+        make_stored_parcel(size=1_024, received_at=timezone.now() - timedelta(hours=2))
+    make_outgoing_parcel()
+    page = overview(operator)
+    assert '<span class="tile-figure">3</span>' in page
+    assert "3.0 KB" in page
+    assert "2 hours ago" in page
+    assert "gateway.example.com" in page
+
+
+def test_idle_gateway_is_shown(operator: Client) -> None:
+    assert "none waits" in overview(operator)
+
+
+def test_health_is_shown(operator: Client) -> None:
+    page = overview(operator)
+    assert "179 days left" in page
+    assert "badge-failed" not in page
+
+
+def test_failing_check_is_shown(operator: Client, object_store: Path) -> None:
+    object_store.touch()
+    page = overview(operator)
+    assert "badge-failed" in page
+    assert "Storage" in page
+
+
+def test_broken_database_is_told(operator: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE gateway_peer RENAME TO elsewhere")
+    try:
+        page = overview(operator)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO gateway_peer")
+    assert "cannot be counted" in page
+
+
+def test_kinds_are_in_the_order_of_the_work(operator: Client) -> None:
+    page = overview(operator)
+    names = ("Peers", "Stored parcels", "Outgoing parcels", "Parcel records", "Events", "Own certificates", "Users")
+    positions = [page.index(f">{name}</a>") for name in names]
+    assert positions == sorted(positions)
