@@ -2,15 +2,21 @@
 
 waitress reads each request whole, into a file if it exceeds 512 KiB, before a thread sees it, so slow clients
 hold no thread. What it has no option for is added here: the form of its errors, time limits on whole requests,
-refusals that their sender gets to see, and stopping without cutting anyone off.
+refusals that their sender gets to see, a loop whose turns cost what happens in them and not what is open, and
+stopping without cutting anyone off.
 """
 
+import os
+import select
+import selectors
 import socket
 import threading
 import time
+from collections import deque
 from typing import Any
 from wsgiref.types import WSGIApplication
 
+import structlog
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
@@ -26,6 +32,8 @@ from gateway.servers.limits import (
     MAX_REQUEST_BODY,
     MAX_REQUEST_HEADERS,
 )
+
+logger = structlog.get_logger(__name__)
 
 _BACKLOG = 1024
 _MAX_CONNECTIONS = 1000
@@ -68,6 +76,19 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     _is_refused = False
     _linger_until: float | None = None
 
+    def add_channel(self, map: dict[int, Any] | None = None) -> None:  # noqa: A002 - its name in wasyncore
+        super().add_channel(map)
+        self.server.loop.touch(self)
+
+    def del_channel(self, map: dict[int, Any] | None = None) -> None:  # noqa: A002 - its name in wasyncore
+        self.server.loop.forget(self)
+        super().del_channel(map)
+
+    def service(self) -> None:
+        """Handle a request, in a thread; it ends by waking the loop, which then looks at this channel again."""
+        _serving.channel = self
+        super().service()
+
     def received(self, data: bytes) -> bool:
         result: bool = super().received(data)
         if self.request is None:
@@ -78,7 +99,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return result
 
     def readable(self) -> bool:
-        """Called once in each turn of the loop, so also the place to notice that time is up."""
+        """Called twice a second at least, so also the place to notice that time is up."""
         if self._is_overdue():
             self.will_close = True
         if self._linger_until is not None:
@@ -123,6 +144,65 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return now - self._receiving_since > limit
 
 
+# Which channel a thread serves.
+_serving = threading.local()
+
+
+class _Loop:
+    """Waits for what clients do.
+
+    wasyncore asks every channel in every turn what it waits for, and tells the kernel anew. Here the kernel keeps
+    its list, and a channel is asked when something happened to it; all are twice a second, for their time limits.
+    """
+
+    def __init__(self, channels: dict[int, Any]) -> None:
+        self._channels = channels
+        self._selector = selectors.DefaultSelector()
+        self._touched: deque[Any] = deque()
+        self._next_review = 0.0
+
+    def touch(self, channel: Any) -> None:
+        """Ask this channel before the next turn what it waits for; from any thread."""
+        self._touched.append(channel)
+
+    def turn(self, timeout: float) -> None:
+        """Wait until something happens, for so many seconds at most, and deal with it."""
+        now = time.monotonic()
+        if now >= self._next_review:
+            self._next_review = now + timeout
+            self._touched.extend(list(self._channels.values()))
+        while self._touched:
+            self._register(self._touched.popleft())
+        for key, events in self._selector.select(timeout):
+            channel = key.data
+            # Another event of this turn may have closed it.
+            if self._channels.get(key.fd) is channel:
+                flags = select.POLLIN if events & selectors.EVENT_READ else 0
+                wasyncore.readwrite(channel, flags | (select.POLLOUT if events & selectors.EVENT_WRITE else 0))
+            self._touched.append(channel)
+
+    def forget(self, channel: Any) -> None:
+        """Wait for this channel no more; called just before its socket is closed."""
+        if channel._fileno in self._selector.get_map():  # noqa: SLF001 - wasyncore has no other name for it
+            self._selector.unregister(channel._fileno)  # noqa: SLF001
+
+    def _register(self, channel: Any) -> None:
+        number = channel._fileno  # noqa: SLF001
+        if number is None:
+            return  # Closed since it was touched.
+        events = selectors.EVENT_READ if channel.readable() else 0
+        if channel.writable() and not channel.accepting:
+            events |= selectors.EVENT_WRITE
+        key = self._selector.get_map().get(number)
+        if key is None:
+            if events:
+                self._selector.register(number, events, channel)
+        elif not events:
+            self._selector.unregister(number)
+        elif key.events != events:
+            self._selector.modify(number, events, channel)
+
+
 class WaitressServer:
     """A waitress server in a thread of its own, beside the threads that run the application."""
 
@@ -142,10 +222,12 @@ class WaitressServer:
             expose_tracebacks=False,
             log_socket_errors=False,
             clear_untrusted_proxy_headers=True,
-            asyncore_use_poll=True,
+            send_bytes=1,  # Threads send what they answer; by default, that waits for the loop.
         )
         self._server.channel_class = _Channel
         self._map: dict[int, Any] = self._server._map  # noqa: SLF001 (create_server gives no way to pass one)
+        self._loop = self._server.loop = _Loop(self._map)
+        self._server.pull_trigger = self._wake
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"{name}-server", daemon=True)
 
@@ -169,14 +251,29 @@ class WaitressServer:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception:
+            # Half a gateway looks alive and takes requests that nobody answers. All of it may die at any instant.
+            logger.exception("server_failed", server=self._thread.name)
+            os._exit(os.EX_SOFTWARE)
+
+    def _serve(self) -> None:
         while self._deadline is None:
-            wasyncore.loop(timeout=_LOOP_SECONDS, use_poll=True, map=self._map, count=1)
+            self._loop.turn(_LOOP_SECONDS)
         # Closes the listening socket alone: those that answer still wake this loop by the trigger.
+        self._loop.forget(self._server)
         wasyncore.dispatcher.close(self._server)
         while self._has_work(self._deadline):
-            wasyncore.loop(timeout=_LOOP_SECONDS / 10, use_poll=True, map=self._map, count=1)
+            self._loop.turn(_LOOP_SECONDS / 10)
         self._server.task_dispatcher.shutdown(timeout=max(0.0, self._deadline - time.monotonic()))
         wasyncore.close_all(self._map)
+
+    def _wake(self) -> None:
+        channel = getattr(_serving, "channel", None)
+        if channel is not None:
+            self._loop.touch(channel)
+        self._server.trigger.pull_trigger()
 
     def _has_work(self, deadline: float) -> bool:
         for channel in list(self._server.active_channels.values()):
