@@ -1,6 +1,7 @@
 """Lets the threads of the load work while the gateway runs, and holds them back while it does not."""
 
 import threading
+from collections.abc import Callable
 
 
 class Gate:
@@ -25,11 +26,14 @@ class Gate:
             self._is_over = True
             self._condition.notify_all()
 
-    def wait(self) -> bool:
-        """Wait until there is work; False if there will be no more."""
+    def wait(self, prepare: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until there is work; False if there will be no more. Meanwhile, `prepare` for it until that is False."""
         with self._condition:
             self._waiting += 1
             self._condition.notify_all()
+        while not self.is_open and not self._is_over and prepare():
+            pass
+        with self._condition:
             self._condition.wait_for(lambda: self.is_open or self._is_over)
             self._waiting -= 1
             return not self._is_over

@@ -33,7 +33,7 @@ class Sender(threading.Thread):
         self._stock: deque[Shipment] = deque()
 
     def run(self) -> None:
-        while self._stock_up() and self._gate.wait():
+        while self._gate.wait(self._stock_up):
             if self._plan.ledger.is_backlogged:
                 time.sleep(PAUSE_SECONDS)
             else:
@@ -41,8 +41,9 @@ class Sender(threading.Thread):
         self._connection.close()
 
     def _stock_up(self) -> bool:
-        while not self._gate.is_open and len(self._stock) < STOCK:
-            self._stock.append(self._plan.make_shipment())
+        if len(self._stock) >= STOCK:
+            return False
+        self._stock.append(self._plan.make_shipment())
         return True
 
     def _send(self, shipment: Shipment) -> None:
