@@ -6,7 +6,8 @@ company: a caller alone is served at once. And threads of one process never meet
 SQLite would make them sleep.
 
 A group in which any work fails is rolled back, and each piece is then done in a transaction of its own, so that
-what is wrong with one does no harm to the others. So work must be safe to do twice.
+what is wrong with one does no harm to the others. So work must be safe to do twice. Where no transaction can even
+begin (the database is locked, or gone), all who wait fail together: one after another, they would wait for minutes.
 """
 
 import threading
@@ -50,36 +51,50 @@ class GroupCommit:
         with self._list_lock:
             self._waiting.append(work)
         with self._turn:
-            if not work.is_done:
-                with self._list_lock:
-                    group, self._waiting = self._waiting, []
-                _do(group)
+            if not work.is_done and (failure := _do(self._take())):
+                for another in self._take():
+                    another.settle(failure)
         if work.error is not None:
             raise work.error
         return work.result
 
+    def _take(self) -> list[_Work[Any]]:
+        with self._list_lock:
+            taken, self._waiting = self._waiting, []
+        return taken
 
-def _do(group: list[_Work[Any]]) -> None:
-    """Do the work of a group together or, should that fail, one by one."""
-    if len(group) > 1:
-        try:
-            with transaction.atomic():
-                for work in group:
-                    work.result = work.write()
-        except Exception:  # noqa: BLE001, S110 - whatever it was comes again below, to the one it belongs to
-            pass
-        else:
-            for work in group:
-                work.settle()
-            return
-    for work in group:
-        try:
-            with transaction.atomic():
-                work.result = work.write()
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that the work belongs to
+
+def _do(group: list[_Work[Any]]) -> BaseException | None:
+    """Do the work of a group together or, should that fail, one by one.
+
+    Returns the error that kept a transaction from beginning, if one did.
+    """
+    has_begun, error = _do_together(group)
+    if error is None or not has_begun or len(group) == 1:
+        for work in group:
             work.settle(error)
-        else:
-            work.settle()
+        return None if has_begun else error
+    for number, work in enumerate(group):
+        has_begun, error = _do_together([work])
+        if not has_begun:
+            for rest in group[number:]:
+                rest.settle(error)
+            return error
+        work.settle(error)
+    return None
+
+
+def _do_together(group: list[_Work[Any]]) -> tuple[bool, BaseException | None]:
+    """Whether a transaction began, and the error if the work was not committed."""
+    has_begun = False
+    try:
+        with transaction.atomic():
+            has_begun = True
+            for work in group:
+                work.result = work.write()
+    except BaseException as error:  # noqa: BLE001 - raised again by the threads that the work belongs to
+        return has_begun, error
+    return True, None
 
 
 _GROUP: Final = GroupCommit()
