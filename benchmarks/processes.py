@@ -1,0 +1,69 @@
+"""What the kernel says about a process, in /proc."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PROC = Path("/proc")
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+# Places of fields in /proc/<pid>/stat, counted after the command's name.
+_PARENT, _USER_TICKS, _SYSTEM_TICKS = 1, 11, 12
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time that the process's threads have spent on a processor, the kernel's work for them included."""
+    fields = _read_stat(pid)
+    return (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / _TICKS_PER_SECOND
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """That of the process and of every process under it."""
+    return cpu_seconds(pid) + sum(tree_cpu_seconds(child) for child in child_pids(pid))
+
+
+def child_pids(pid: int) -> list[int]:
+    return [child for child, parent in _parents() if parent == pid]
+
+
+def resident_kib(pid: int) -> int:
+    """The memory that the process occupies now."""
+    return parse_status_kib(_read_status(pid), "VmRSS")
+
+
+def peak_resident_kib(pid: int) -> int:
+    """The most that it has occupied in its life."""
+    return parse_status_kib(_read_status(pid), "VmHWM")
+
+
+def parse_stat(stat: str) -> list[str]:
+    """The fields of /proc/<pid>/stat from the state on; the name before them may hold spaces and brackets."""
+    return stat.rpartition(")")[2].split()
+
+
+def parse_status_kib(status: str, name: str) -> int:
+    """A line of /proc/<pid>/status that gives a size."""
+    for line in status.splitlines():
+        key, _, value = line.partition(":")
+        if key == name:
+            size, unit = value.split()
+            if unit != "kB":
+                raise ValueError(f"{name} is in {unit}")
+            return int(size)
+    raise ValueError(f"There is no {name}: has the process ended?")
+
+
+def _read_stat(pid: int) -> list[str]:
+    return parse_stat((PROC / str(pid) / "stat").read_text())
+
+
+def _read_status(pid: int) -> str:
+    return (PROC / str(pid) / "status").read_text()
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for entry in PROC.iterdir():
+        if entry.name.isdecimal():
+            try:
+                yield int(entry.name), int(_read_stat(int(entry.name))[_PARENT])
+            except (FileNotFoundError, ProcessLookupError):  # It has just ended.
+                continue
