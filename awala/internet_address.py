@@ -3,7 +3,8 @@
 import re
 
 # The JVM library's rule, the strictest of the deployed ones: what a node may call itself.
-_ADDRESS = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{1,59})", re.ASCII)
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ADDRESS = re.compile(rf"(?:{_LABEL}\.)+(?:[a-z]{{2,24}}|xn--[a-z0-9-]{{0,58}}[a-z0-9])", re.ASCII)
 _MAX_LENGTH = 127
 
 

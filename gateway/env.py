@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from awala.internet_address import is_publishable_address
 from gateway.database_url import parse_database_url
 from gateway.errors import UnsafeSettingError
 from gateway.private_files import prepare_private_folder, read_or_create_secret
@@ -19,10 +20,6 @@ KEYSTORE_KEY_OCTETS = 32
 DJANGO_SECRET_KEY_OCTETS = 48
 MAX_THREADS = 64
 
-# What the strictest deployed client (JVM) takes for an Internet address, and what emitted addresses may measure
-# (protocol section 5). Addresses are compared in lower case.
-_ADDRESS = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{0,58}[a-z0-9])")
-_MAX_ADDRESS_LENGTH = 127
 _MAX_PORT = 65_535
 
 
@@ -57,7 +54,7 @@ def _parse_bind(value: object) -> BindAddress:
 
 def _parse_address(value: object) -> str:
     address = str(value).lower()
-    if len(address) > _MAX_ADDRESS_LENGTH or not _ADDRESS.fullmatch(address):
+    if not is_publishable_address(address):
         raise ValueError("must be a domain name of at least two labels of a-z, 0-9 and '-', as in gateway.example.com")
     return address
 

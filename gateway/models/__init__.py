@@ -1,6 +1,6 @@
 """The record: what the gateway knows and has promised. A row here is the truth; everything else is a hint."""
 
-from gateway.models.availability import record_errors, record_transaction
+from gateway.models.availability import record_errors
 from gateway.models.event import Event
 from gateway.models.lifecycle import Lifecycle, StatefulModel
 from gateway.models.outgoing_parcel import OutgoingParcel
@@ -23,5 +23,4 @@ __all__ = [
     "StoredKey",
     "StoredParcel",
     "record_errors",
-    "record_transaction",
 ]

@@ -1,6 +1,6 @@
 """Serves a WSGI application under an ASGI server.
 
-a2wsgi serves the same purpose, but: Django sees an empty body where a request is chunked, a request crosses
+The a2wsgi package serves the same purpose, but: Django sees an empty body where a request is chunked, a request crosses
 between the event loop and a thread at least four times, bodies have no limit, and a thread that waits for an
 event loop that is gone keeps the process from ending.
 """

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from awala.asn1 import oids
 from awala.signatures import verify_detached
+from gateway.group_commit import commit_together
 from gateway.models import Peer, record_errors
 from gateway.services.load_identity import VERIFIED_LINKS, load_identity
 
@@ -20,7 +21,7 @@ def authenticate_collector(nonce_signatures: Iterable[bytes], nonce: bytes, now:
         _verify(signature, nonce, oids.PARCEL_COLLECTION_HANDSHAKE, now) for signature in nonce_signatures
     )
     with record_errors():
-        Peer.objects.filter(node_id__in=peer_ids).update(last_seen_at=now)
+        commit_together(lambda: Peer.objects.filter(node_id__in=peer_ids).update(last_seen_at=now))
     return peer_ids
 
 

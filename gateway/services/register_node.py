@@ -15,6 +15,7 @@ from awala.pki.issuance import issue_gateway_certificate
 from awala.registration import Registration, RegistrationAuthorization, RegistrationRequest
 from awala.session_key import SessionKey, generate_session_key
 from gateway.errors import AuthorizationSpentError, KeyMismatchError
+from gateway.group_commit import commit_together
 from gateway.keystores import get_keystore
 from gateway.models import Event, Peer, SpentAuthorization, record_errors
 from gateway.services.authorize_registration import KEY_DIGEST_SIZE, NONCE_SIZE
@@ -44,10 +45,14 @@ def register_node(request_serialized: bytes, now: datetime) -> bytes:
         gateway_internet_address=identity.internet_address,
         session_key=session_key,
     ).serialize()
-    with record_errors(), transaction.atomic():
+
+    def write() -> None:
         _spend(authorization)
         _save_peer(certificate, now)
         _save_session_key(session_key, session_private_key, identity, certificate)
+
+    with record_errors():
+        commit_together(write)
     log.info("private_gateway_registered", private_peer_id=certificate.node_id)
     return registration
 

@@ -1,12 +1,11 @@
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import DatabaseError, IntegrityError, InterfaceError, InternalError, OperationalError, connection
 
 from gateway.errors import RecordUnavailableError
-from gateway.models import Peer, SpentAuthorization, availability, record_errors, record_transaction
+from gateway.models import SpentAuthorization, record_errors
 from tests.unit.gateway.factories import make_peer
 
 
@@ -76,59 +75,3 @@ def test_full_disk_is_unavailable(sqlite: None) -> None:
         SpentAuthorization.objects.bulk_create(
             SpentAuthorization(nonce_sha256=f"{number:064}", expires_at="2030-01-01T00:00Z") for number in range(5000)
         )
-
-
-def make_peers(*node_ids: str) -> None:
-    with record_transaction():
-        for node_id in node_ids:
-            make_peer(node_id=node_id)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_transaction_writes_all_or_nothing() -> None:
-    with pytest.raises(IntegrityError):
-        make_peers("0a", "0a")
-    assert not Peer.objects.exists()
-
-    make_peers("0a", "0b")
-    assert Peer.objects.count() == 2
-
-
-@pytest.mark.django_db
-def test_transactions_may_be_nested() -> None:
-    with record_transaction():
-        make_peers("0a")
-
-    assert Peer.objects.exists()
-
-
-@pytest.mark.django_db
-def test_failed_transaction_is_unavailable() -> None:
-    with pytest.raises(RecordUnavailableError), record_transaction():
-        raise OperationalError("gone")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_writers_of_one_process_take_turns() -> None:
-    def write(_writer: int) -> None:
-        try:
-            for _ in range(20):
-                with record_transaction():
-                    make_peer()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(write, range(8)))
-
-    assert Peer.objects.count() == 160
-
-
-def test_writer_whose_turn_never_comes_gives_up(sqlite: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(availability, "SQLITE_BUSY_SECONDS", 0.01)
-
-    with ThreadPoolExecutor(1) as pool, record_transaction():
-        writing = pool.submit(make_peers, "0a")
-
-        with pytest.raises(RecordUnavailableError, match="busy"):
-            writing.result()
