@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from gateway.admin import columns, formats
 from gateway.admin.record import Link, RecordAdmin, list_link
-from gateway.admin.search import NOTHING, match_nodes, match_row
+from gateway.admin.search import NOTHING, match_nodes
 from gateway.admin.site import console
 from gateway.models import Event
 
@@ -42,7 +42,7 @@ class EventAdmin(RecordAdmin):
     )
 
     def match(self, term: str) -> Q:
-        return match_row(term) | _match_subject(term) | match_nodes(term, ("peer_id",))
+        return _match_subject(term) | match_nodes(term, ("peer_id",))
 
     def get_links(self, row: Any) -> Iterable[Link]:
         if row.subject_id:

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from awala.pki.certificate import Certificate
 from gateway.admin import columns, formats
 from gateway.admin.record import RecordAdmin
-from gateway.admin.search import match_nodes, match_row
+from gateway.admin.search import match_nodes
 from gateway.admin.site import console
 from gateway.models import OwnCertificate, StoredKey
 
@@ -98,4 +98,4 @@ class StoredKeyAdmin(RecordAdmin):
         return keys
 
     def match(self, term: str) -> Q:
-        return match_row(term) | Q(key_id=term.lower()) | match_nodes(term, ("peer_id",))
+        return Q(key_id=term.lower()) | match_nodes(term, ("peer_id",))

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from gateway.admin import columns
 from gateway.admin.record import Link, RecordAdmin, list_link
-from gateway.admin.search import match_nodes, match_parcel_id, match_row
+from gateway.admin.search import match_nodes, match_parcel_id
 from gateway.admin.site import console
 from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel
 
@@ -47,7 +47,7 @@ class StoredParcelAdmin(RecordAdmin):
     )
 
     def match(self, term: str) -> Q:
-        return match_row(term) | match_nodes(term, _NODES) | match_parcel_id(term)
+        return match_nodes(term, _NODES) | match_parcel_id(term)
 
     def get_links(self, row: Any) -> Iterable[Link]:
         yield list_link("Events", Event, subject_id=row.pk)
@@ -94,7 +94,7 @@ class OutgoingParcelAdmin(RecordAdmin):
 
     def match(self, term: str) -> Q:
         is_named = Q(destination=term.rstrip(".").lower()) | Q(recipient_id=term)
-        return match_row(term) | is_named | match_nodes(term, _NODES) | match_parcel_id(term)
+        return is_named | match_nodes(term, _NODES) | match_parcel_id(term)
 
     def get_links(self, row: Any) -> Iterable[Link]:
         yield list_link("Events", Event, subject_id=row.pk)
@@ -124,4 +124,4 @@ class ParcelRecordAdmin(RecordAdmin):
     )
 
     def match(self, term: str) -> Q:
-        return match_row(term) | Q(recipient_id=term) | match_nodes(term, _NODES) | match_parcel_id(term)
+        return Q(recipient_id=term) | match_nodes(term, _NODES) | match_parcel_id(term)

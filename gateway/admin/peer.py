@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from gateway.admin import columns, formats
 from gateway.admin.record import Link, RecordAdmin, list_link
-from gateway.admin.search import match_nodes, match_row
+from gateway.admin.search import match_nodes
 from gateway.admin.site import console
 from gateway.models import Event, OutgoingParcel, ParcelRecord, Peer, StoredParcel
 from gateway.models.sizes import NODE_ID_LENGTH
@@ -39,7 +39,7 @@ class PeerAdmin(RecordAdmin):
     )
 
     def match(self, term: str) -> Q:
-        return match_row(term) | match_nodes(term, ("node_id",))
+        return match_nodes(term, ("node_id",))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Peer | None:
         """Find a peer by its node id too, which is all that other rows know of it."""

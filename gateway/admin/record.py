@@ -12,6 +12,7 @@ from django.utils.text import capfirst
 
 from gateway.admin.columns import Column
 from gateway.admin.pagination import BoundedPaginator
+from gateway.admin.search import match_row
 
 if TYPE_CHECKING:
     _ModelAdmin: TypeAlias = admin.ModelAdmin[Any]
@@ -52,7 +53,7 @@ class RecordAdmin(_ModelAdmin):
         return False
 
     def match(self, term: str) -> Q:
-        """What a search for the term finds."""
+        """What a search for the term finds, where it is no row's id."""
         raise NotImplementedError
 
     def get_search_results(
@@ -61,9 +62,12 @@ class RecordAdmin(_ModelAdmin):
         queryset: "QuerySet[Any]",
         search_term: str,
     ) -> "tuple[QuerySet[Any], bool]":
-        """Search by `match`, where Django would look into every column of every row."""
+        """Search by a row's id, which is quick, or else by `match`; Django would look into every column."""
         term = search_term.strip()
-        return (queryset.filter(self.match(term)) if term else queryset), False
+        if not term:
+            return queryset, False
+        row = queryset.filter(match_row(term))
+        return (row if row.exists() else queryset.filter(self.match(term))), False
 
     def get_links(self, row: Any) -> Iterable[Link]:  # noqa: ARG002
         """Other pages about the same."""

@@ -1,3 +1,4 @@
+import hashlib
 import re
 from datetime import timedelta
 
@@ -104,6 +105,7 @@ def test_lists_never_count_all_rows(operator: Client, monkeypatch: pytest.Monkey
     assert count_rows(page) == ROWS_PER_PAGE
     assert "The first 60 stored parcels" in page
     assert count_rows(page_of(operator, "storedparcel/?p=2")) == 10
+    assert "The first" not in page_of(operator, "peer/?q=0000")
 
 
 def test_parcels_are_filtered_by_state(operator: Client) -> None:
@@ -121,6 +123,45 @@ def test_parcels_are_found_by_each_id(operator: Client, field: str) -> None:
     page = page_of(operator, f"storedparcel/?q={getattr(wanted, field)}")
     assert count_rows(page) == 1
     assert str(wanted.pk) in page
+
+
+@pytest.mark.parametrize("field", ["peer_id", "recipient_id", "sender_id"])
+def test_parcels_are_found_by_how_an_id_begins(operator: Client, field: str) -> None:
+    """As lists show ids, with an ellipsis at their end."""
+    make_stored_parcel(**{field: "0" + "a" * 64})
+    wanted = make_stored_parcel(**{field: "0b" + "f" * 63})
+    page = page_of(operator, "storedparcel/?q=0bfff…&state__exact=queued")
+    assert count_rows(page) == 1
+    assert str(wanted.pk) in page
+
+
+@pytest.mark.parametrize("term", ["parcel-1", "héllo", "日本", "0xyz", " "])
+def test_any_term_can_be_searched(operator: Client, term: str) -> None:
+    digest = hashlib.sha256(term.encode("utf-8" if term == "日本" else "latin-1")).hexdigest()
+    make_stored_parcel(parcel_id_sha256=digest)
+    # Ids in other alphabets than Latin-1 do not exist; nothing but spaces finds everything.
+    assert count_rows(page_of(operator, f"storedparcel/?q={term}")) == (0 if term == "日本" else 1)
+
+
+def test_other_rows_are_found_by_ids(operator: Client) -> None:
+    ensure_identity()
+    make_rows(2)
+    parcel = StoredParcel.objects.first()
+    key = StoredKey.objects.get(kind=StoredKey.Kind.SESSION)
+    assert parcel
+    assert count_rows(page_of(operator, f"event/?q={parcel.pk}")) == 1
+    assert count_rows(page_of(operator, f"event/?q={parcel.peer_id}")) == 1
+    assert count_rows(page_of(operator, f"parcelrecord/?q={parcel.peer_id}")) == 1
+    assert count_rows(page_of(operator, f"peer/?q={parcel.peer_id[:8]}")) == 1
+    assert count_rows(page_of(operator, f"storedkey/?q={key.key_id.upper()}")) == 1
+
+
+def test_event_leads_to_the_others_of_its_row_and_peer(operator: Client) -> None:
+    make_rows()
+    event = Event.objects.get()
+    page = page_of(operator, f"event/{event.pk}/change/")
+    assert f"?subject_id__exact={event.subject_id}" in page
+    assert f"?peer_id__exact={event.peer_id}" in page
 
 
 def test_outgoing_parcels_are_found_by_destination(operator: Client) -> None:

@@ -53,8 +53,8 @@ def store_at(location: Path | str, settings: Settings) -> None:
 
 
 class ForgetfulStorage(InMemoryStorage):
-    def _save(self, name: str, _content: object) -> str:  # type: ignore[override]
-        saved: str = super()._save(name, ContentFile(b"?"))
+    def _save(self, name: str, _content: object) -> str:
+        saved: str = super()._save(name, ContentFile(b"?"))  # type: ignore[misc]
         return saved
 
 
