@@ -14,7 +14,8 @@ from typing import Final
 
 from benchmarks import idle, intake, memory, push, verification
 from benchmarks.figures import Figure, print_table, write_json
-from benchmarks.machine import describe_machine, load_average, summarise
+from benchmarks.machine import describe_machine, summarise
+from benchmarks.processes import busy_seconds, own_seconds
 from benchmarks.surroundings import Surroundings
 
 BENCHMARKS: Final[Mapping[str, Callable[[Surroundings], list[Figure]]]] = MappingProxyType(
@@ -54,15 +55,17 @@ def _run(names: list[str], surroundings: Surroundings) -> tuple[list[Figure], di
     durations: dict[str, dict[str, float]] = {}
     broken: list[str] = []
     for name in names:
-        load, began_at = load_average(), time.monotonic()
+        began_at, busy, own = time.monotonic(), busy_seconds(), own_seconds()
         print(f"{name} ...", flush=True)
         try:
             figures.extend(BENCHMARKS[name](surroundings))
         except Exception:  # noqa: BLE001 - whatever broke one of them, the others can be had
             traceback.print_exc()
             broken.append(name)
-        durations[name] = {"load_average_before": load, "seconds": round(time.monotonic() - began_at, 1)}
-        print(f"{name} took {durations[name]['seconds']:.0f} s", flush=True)
+        seconds = time.monotonic() - began_at
+        others = (busy_seconds() - busy - (own_seconds() - own)) / seconds
+        durations[name] = {"seconds": round(seconds, 1), "cores_used_by_others": round(others, 2)}
+        print(f"{name} took {seconds:.0f} s, while others used {others:.2f} cores", flush=True)
     return figures, durations, broken
 
 

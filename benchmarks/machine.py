@@ -55,7 +55,7 @@ def _processor() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    return _run("stat", "--file-system", "--format=%T", str(folder))
+    return _run("df", "--output=fstype", str(folder)).split()[-1]
 
 
 def _flush_ms(folder: Path) -> float:

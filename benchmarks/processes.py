@@ -35,6 +35,22 @@ def peak_resident_kib(pid: int) -> int:
     return parse_status_kib(_read_status(pid), "VmHWM")
 
 
+def busy_seconds() -> float:
+    """Processor time of everything on the machine, and what its host took away, since it was started."""
+    return parse_busy_seconds((PROC / "stat").read_text())
+
+
+def own_seconds() -> float:
+    """Processor time of this process and of those under it that have ended."""
+    return sum(os.times()[:4])
+
+
+def parse_busy_seconds(stat: str) -> float:
+    """The first line of /proc/stat; guests are in the user time already."""
+    user, nice, system, _idle, _waiting, *others = map(int, stat.split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(others)) / _TICKS_PER_SECOND
+
+
 def parse_stat(stat: str) -> list[str]:
     """The fields of /proc/<pid>/stat from the state on; the name before them may hold spaces and brackets."""
     return stat.rpartition(")")[2].split()
