@@ -7,6 +7,10 @@ from django.http import HttpRequest, HttpResponse
 JSON = "application/json"
 TEXT = "text/plain"
 
+# When something of ours fails: soon enough for a parcel, late enough for a server that restarts.
+RETRY_AFTER_SECONDS = 30
+TRY_AGAIN = "Temporarily unavailable; try again later"
+
 
 def encode_message(accept: str, message: str) -> tuple[str, bytes]:
     """Media type and body of `message` for a client that sent this `Accept` header ("" if none).

@@ -14,13 +14,10 @@ from django.http import HttpRequest, HttpResponse
 
 from awala.errors import InvalidMessageError
 from gateway.errors import GatewayError, KeyUnavailableError, UnavailableError
-from gateway.http import negotiated_response
+from gateway.http import RETRY_AFTER_SECONDS, TRY_AGAIN, negotiated_response
 
 View = Callable[[HttpRequest], HttpResponse]
 StatusByError = Mapping[type[Exception], int]
-
-# When something of ours fails: soon enough for a parcel, late enough for a server that restarts.
-RETRY_AFTER_SECONDS = 30
 
 # Ours to mend, so a client should keep what it has and come back. What failed is for the log alone.
 UNAVAILABLE: Final[StatusByError] = MappingProxyType({UnavailableError: 503, KeyUnavailableError: 503})
@@ -98,7 +95,7 @@ def _answer_error(request: HttpRequest, error: Exception, errors: StatusByError)
     status = find_status(error, errors)
     if status == 503:  # noqa: PLR2004 - Service Unavailable
         log.error("service_unavailable", reason=str(error), error=type(error).__name__, exc_info=error)
-        response = negotiated_response(request, status, "Temporarily unavailable; try again later")
+        response = negotiated_response(request, status, TRY_AGAIN)
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
     log.info("message_refused", status=status, reason=str(error), error=type(error).__name__)

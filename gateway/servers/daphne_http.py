@@ -1,10 +1,13 @@
 """The HTTP half of the PoWeb port: Daphne's requests, with limits on size and time."""
 # mypy: allow-untyped-calls
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import IO, Any, Protocol
 from weakref import WeakSet
 
+import structlog
 from daphne.http_protocol import HTTPFactory as DaphneHTTPFactory
 from daphne.http_protocol import WebRequest
 from twisted.internet.interfaces import IAddress
@@ -12,7 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from gateway.http import encode_message
+from gateway.http import RETRY_AFTER_SECONDS, TRY_AGAIN, encode_message
 from gateway.servers.limits import (
     BODY_SECONDS,
     HEADERS_SECONDS,
@@ -21,6 +24,8 @@ from gateway.servers.limits import (
     MAX_REQUEST_BODY,
     MAX_REQUEST_HEADERS,
 )
+
+logger = structlog.get_logger(__name__)
 
 
 class DrainableServer(Protocol):
@@ -47,7 +52,9 @@ class Request(WebRequest):
 
     def gotLength(self, length: int | None) -> None:
         is_too_large = length is not None and length > MAX_REQUEST_BODY
-        super().gotLength(0 if is_too_large else length)
+        self.content = BytesIO()
+        with self._refusing_if_no_room():
+            super().gotLength(0 if is_too_large else length)
         if is_too_large:
             # Twisted would invite the client to go on.
             self.requestHeaders.removeHeader(b"Expect")
@@ -56,9 +63,15 @@ class Request(WebRequest):
     def handleContentChunk(self, data: bytes) -> None:
         self._octets_received += len(data)
         if self._octets_received <= MAX_REQUEST_BODY:
-            super().handleContentChunk(data)
+            with self._refusing_if_no_room():
+                super().handleContentChunk(data)
         else:
             self._refuse_body()
+
+    def flush_body(self) -> None:
+        """Write to the body's file what is still in memory."""
+        with self._refusing_if_no_room():
+            self.content.flush()
 
     def process(self) -> Any:
         self.spooled_body, self.content = self.content, BytesIO()
@@ -84,6 +97,18 @@ class Request(WebRequest):
 
     def _refuse_body(self) -> None:
         self.channel.refuse(413, f"The body must not exceed {MAX_REQUEST_BODY} octets")
+
+    @contextmanager
+    def _refusing_if_no_room(self) -> Iterator[None]:
+        """Refuse the request for now where the folder of temporary files has no room for its body."""
+        try:
+            yield
+        except OSError:
+            logger.exception("body_not_spooled")
+            with suppress(OSError):
+                self.content.close()
+            self.content = BytesIO()
+            self.channel.refuse(503, TRY_AGAIN, f"Retry-After: {RETRY_AFTER_SECONDS}\r\n")
 
 
 class Channel(http.HTTPChannel):
@@ -123,13 +148,15 @@ class Channel(http.HTTPChannel):
     def allContentReceived(self) -> None:
         self._cancel_deadline()
         if not self._is_refused:
+            self.requests[-1].flush_body()
+        if not self._is_refused:
             super().allContentReceived()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_deadline()
         super().connectionLost(reason)
 
-    def refuse(self, status: int, message: str) -> None:
+    def refuse(self, status: int, message: str, more_headers: str = "") -> None:
         """Answer a request before all of it was read, and close.
 
         Closing at once would make the system reset the connection, and the client, still busy sending, might
@@ -141,7 +168,7 @@ class Channel(http.HTTPChannel):
         content_type, body = encode_message(self.requests[-1].accept if self.requests else "", message)
         head = (
             f"HTTP/1.1 {status} {http.RESPONSES[status].decode()}\r\n"
-            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more_headers}Connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + (b"" if getattr(self, "_command", None) == b"HEAD" else body))
         self.setTimeout(None)

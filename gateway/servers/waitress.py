@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -22,8 +23,9 @@ from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
+from waitress.utilities import Error  # type: ignore[import-untyped]
 
-from gateway.http import encode_message
+from gateway.http import RETRY_AFTER_SECONDS, TRY_AGAIN, encode_message
 from gateway.servers.limits import (
     BODY_SECONDS,
     HEADERS_SECONDS,
@@ -42,13 +44,36 @@ _DISCARD_OCTETS = 64 * 1024
 _LOOP_SECONDS = 0.5
 
 
+class _UnavailableError(Error):  # type: ignore[misc]
+    code = 503
+    reason = TRY_AGAIN
+
+
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    body_rcv: Any
+    completed: bool
+    error: Any
+
     def received(self, data: bytes) -> int:
-        consumed: int = super().received(data)
+        try:
+            consumed: int = super().received(data)
+            if self.completed and self.body_rcv is not None:
+                self.body_rcv.getfile().flush()
+        except OSError:
+            logger.exception("body_not_spooled")
+            consumed = len(data)
+            self._give_up_body()
         if self.error:
             # Otherwise the channel would invite the client to send the body that was just refused.
             self.expect_continue = False
         return consumed
+
+    def _give_up_body(self) -> None:
+        """Refuse for now a request for whose body the folder of temporary files has no room."""
+        with suppress(OSError):
+            self.body_rcv.getbuf().close()
+        self.body_rcv = None
+        self.error, self.completed = _UnavailableError(TRY_AGAIN), True
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -63,6 +88,8 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
         self.status = f"{error.code} {error.reason}"
         content_type, body = encode_message(self.request.headers.get("ACCEPT", ""), error.reason)
         self.response_headers.append(("Content-Type", content_type))
+        if isinstance(error, _UnavailableError):
+            self.response_headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(b"" if getattr(self.request, "command", "") == "HEAD" else body)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -72,8 +72,10 @@ class GatewayProcess:
         *,
         environment: Mapping[str, str] | None = None,
         ports: Ports | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.data_dir = data_dir
+        self.wrapper = wrapper
         self.command = command
         self.ports = ports or Ports.choose()
         self.environment = dict(environment or {})
@@ -129,7 +131,7 @@ class GatewayProcess:
         assert not self.is_running
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._arguments(),
+                [*self.wrapper, *self._arguments()],
                 cwd=PROJECT,
                 env=self._make_environment(),
                 stdin=subprocess.DEVNULL,
