@@ -63,7 +63,6 @@ class OutgoingParcelAdmin(RecordAdmin):
         columns.size(),
         columns.column(str, "attempts"),
         columns.moment("next_attempt_at", "next attempt", ordering="next_attempt_at"),
-        columns.moment("received_at", "received"),
         columns.moment("expires_at", "expires", ordering="expires_at"),
     )
     list_filter = ("state",)
