@@ -1,7 +1,6 @@
 """Threads that collect parcels: in both modes, with acknowledgements late or never, and leaving when they please."""
 
 import random
-import threading
 import time
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -11,39 +10,37 @@ from tests.functional.private_gateway import PrivateGateway
 from tests.torture.gate import Gate
 from tests.torture.history import Connection
 from tests.torture.ledger import Ledger
+from tests.torture.worker import Worker
 
 ABANDONS = 0.03
 LEAVES = 0.2
 PAUSE_SECONDS = 0.02
 
 
-class CollectingThread(threading.Thread):
+class CollectingThread(Worker):
     def __init__(
         self, *, name: str, url: str, signer: PrivateGateway, is_keep_alive: bool, ledger: Ledger, gate: Gate, seed: str
     ) -> None:
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=name, ledger=ledger, gate=gate)
         self._url = url
         self._signer = signer
         self._is_keep_alive = is_keep_alive
-        self._ledger = ledger
-        self._gate = gate
         self._random = random.Random(seed)
         self._connections = 0
 
-    def run(self) -> None:
-        while self._gate.wait():
-            self._connections += 1
-            connection = self._ledger.open_connection(
-                f"{self.name}, connection {self._connections}", self._signer.node_id, is_keep_alive=self._is_keep_alive
-            )
-            code: int | None = 1006
-            try:
-                code = self._collect(connection)
-            except (OSError, EOFError, WebSocketException) as error:
-                connection.error = repr(error)
-            finally:
-                self._ledger.end_connection(connection, None if connection.has_left else code)
-            time.sleep(PAUSE_SECONDS)
+    def work(self) -> None:
+        self._connections += 1
+        connection = self._ledger.open_connection(
+            f"{self.name}, connection {self._connections}", self._signer.node_id, is_keep_alive=self._is_keep_alive
+        )
+        code: int | None = 1006
+        try:
+            code = self._collect(connection)
+        except (OSError, EOFError, WebSocketException) as error:
+            connection.error = repr(error)
+        finally:
+            self._ledger.end_connection(connection, None if connection.has_left else code)
+        time.sleep(PAUSE_SECONDS)
 
     def _collect(self, connection: Connection) -> int | None:
         """Collect until either side ends it; returns the code of the gateway's closing message, or None."""

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from tests.functional.private_gateway import PrivateGateway
+from awala.registration import Registration
 from tests.torture.history import ACCEPTED, Attempt, Connection, Parcel, Version, Violation
 
 # An acknowledgement on its way when the gateway is asked to end may arrive too late to be read.
@@ -64,10 +64,10 @@ class Ledger:
             else:
                 self.violate(f"a valid parcel was answered {status}", parcel)
 
-    def add_registration(self, registered: PrivateGateway) -> None:
-        assert registered.session_key is not None
+    def add_registration(self, registration: Registration) -> None:
+        assert registration.session_key is not None
         with self._lock:
-            self.registrations.append((registered.node_id, registered.session_key.key_id.hex()))
+            self.registrations.append((registration.node_certificate.node_id, registration.session_key.key_id.hex()))
 
     # ------------------------------------------------------------ collection
 

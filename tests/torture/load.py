@@ -1,7 +1,6 @@
 """The load: senders and collectors of a few private gateways, all of which can be held back at once."""
 
 import random
-import threading
 from dataclasses import dataclass, field
 
 from tests import factories
@@ -12,6 +11,7 @@ from tests.torture.gate import Gate
 from tests.torture.ledger import Ledger
 from tests.torture.plan import Plan
 from tests.torture.senders import Registrar, Sender
+from tests.torture.worker import Worker
 
 POHTTP_SENDERS = 3
 IDLE_SECONDS = 60.0
@@ -33,27 +33,28 @@ class Load:
             PrivateGateway.register(self.process, f"private gateway of the load {number}")
             for number in range(self.private_gateways)
         ]
-        self._threads: list[threading.Thread] = [
+        self._workers: list[Worker] = [
             *(self._make_sender(f"pohttp-{number}") for number in range(POHTTP_SENDERS)),
             *(self._make_sender(f"poweb-{number}", gateway) for number, gateway in enumerate(self.gateways)),
             Registrar(process=self.process, ledger=self.ledger, gate=self.gate, seed=f"{self.seed} registrar"),
         ]
         for number, gateway in enumerate(self.gateways):
             for is_keep_alive in (True, False):
-                self._threads.append(self._make_collector(number, gateway, is_keep_alive=is_keep_alive))
-        for thread in self._threads:
-            thread.start()
+                self._workers.append(self._make_collector(number, gateway, is_keep_alive=is_keep_alive))
+        for worker in self._workers:
+            worker.start()
 
     def hold_back(self) -> None:
         """Return once no thread does anything; to be called when the gateway has ended."""
         self.gate.close()
-        if not self.gate.wait_until_idle(len(self._threads), IDLE_SECONDS):
+        alive = sum(worker.is_alive() for worker in self._workers)
+        if not self.gate.wait_until_idle(alive, IDLE_SECONDS):
             raise TimeoutError("the load does not come to rest")
 
     def finish(self) -> None:
         self.gate.finish()
-        for thread in self._threads:
-            thread.join(IDLE_SECONDS)
+        for worker in self._workers:
+            worker.join(IDLE_SECONDS)
 
     def _make_sender(self, name: str, gateway: PrivateGateway | None = None) -> Sender:
         plan = Plan(

@@ -33,3 +33,4 @@ def test_nothing_accepted_is_lost_and_nothing_acknowledged_comes_back(tmp_path: 
 
     assert run.ledger.accepted
     assert run.ledger.deliveries
+    assert run.ledger.registrations
