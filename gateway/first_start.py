@@ -13,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from gateway.private_files import read_or_create_secret
 from gateway.services.ensure_identity import ensure_identity
+from gateway.storage import remove_stale_temporary_files
 
 ADMINISTRATOR = "admin"
 _PASSWORD_OCTETS = 16
@@ -28,11 +29,12 @@ class NewAdministrator:
 def set_up() -> NewAdministrator | None:
     """Bring the database up to date, and make the identity and the administrator if they are not there yet.
 
-    Safe to repeat, and to continue after a crash. Returns the administrator if this call made it.
+    Also clears away what writes cut short by a crash have left. Safe to repeat, and to continue after a crash. Returns the administrator if this call made it.
     """
     with _all_or_nothing():
         call_command("migrate", interactive=False, verbosity=0)
     ensure_identity()
+    remove_stale_temporary_files()
     return _ensure_administrator()
 
 

@@ -144,12 +144,19 @@ class CollectionConsumer(AsyncConsumer):
             return
         if self._timer is not None:
             self._timer.cancel()
-        for peer_id in peer_ids:
-            await self.channel_layer.group_add(collection_group(peer_id), self.channel_name)
         self._peer_ids = peer_ids
+        await self._subscribe()
         self._collection.accept()
         log.info("collection_started", private_peer_ids=sorted(peer_ids))
         await self._recheck()
+
+    async def _subscribe(self) -> None:
+        try:
+            for peer_id in self._peer_ids:
+                await self.channel_layer.group_add(collection_group(peer_id), self.channel_name)
+        except Exception:
+            # Without hints, new parcels are found when the queue is looked at again.
+            log.warning("hints_unavailable", exc_info=True)
 
     async def _unsubscribe(self) -> None:
         for peer_id in self._peer_ids:

@@ -115,7 +115,8 @@ def _queue(parcel: Parcel, octets: bytes, sending_peer_id: str, now: datetime) -
 
     def insert() -> bool:
         if not _record(parcel, sending_peer_id, now):
-            return False
+            # It may have been us: a commit that seemed to fail, and was carried out.
+            return OutgoingParcel.objects.filter(object_key=object_key).exists()
         OutgoingParcel.objects.create(
             destination=destination,
             peer_id=sending_peer_id,

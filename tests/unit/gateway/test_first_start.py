@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,14 @@ def test_missing_migration_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [object()])
 
     assert not is_set_up()
+
+
+def test_what_a_crash_left_is_cleared_away(object_store: Path) -> None:
+    left_over = object_store / "tmp" / "0123"
+    left_over.parent.mkdir(parents=True)
+    left_over.touch()
+    os.utime(left_over, (0, 0))
+
+    set_up()
+
+    assert not left_over.exists()

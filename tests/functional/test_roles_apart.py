@@ -1,0 +1,91 @@
+"""Each role a process of its own, on PostgreSQL and Redis: one stores, the other pushes."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from benchmarks.postgresql import PostgreSQLMissingError, run_postgresql
+from tests.functional.collector import Collector
+from tests.functional.gateway_process import GatewayProcess, Ports, set_up
+from tests.functional.private_gateway import PrivateGateway, deliver_pohttp
+
+# Collectors look at the queue by themselves every 20 to 30 seconds: what comes sooner, a hint brought.
+HINT_SECONDS = 10
+
+pytestmark = pytest.mark.functional
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    poweb: GatewayProcess
+    pohttp: GatewayProcess
+    redis: "subprocess.Popen[bytes]"
+
+
+@pytest.fixture(scope="module")
+def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
+    redis_server = shutil.which("redis-server")
+    if redis_server is None:
+        _give_up("there is no redis-server on the PATH")
+    folder = tmp_path_factory.mktemp("roles")
+    # PostgreSQL runs under another account, which has to reach its folder.
+    for parent in (folder, *folder.parents[:3]):
+        if parent.stat().st_uid == os.getuid():
+            parent.chmod(parent.stat().st_mode | 0o011)
+    with ExitStack() as stack:
+        try:
+            postgresql = stack.enter_context(run_postgresql(folder))
+        except PostgreSQLMissingError as error:
+            _give_up(str(error))
+        redis_port = Ports.choose().console
+        command = [str(redis_server), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", ""]
+        redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
+        stack.callback(redis.wait)
+        stack.callback(redis.kill)
+        environment = {
+            "INTERNET_ADDRESS": "gateway.example.com",
+            "DATABASE_URL": postgresql.url,
+            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        }
+        set_up(folder / "data", **environment)
+        poweb = stack.enter_context(GatewayProcess(folder / "data", "runpoweb", environment=environment))
+        pohttp = stack.enter_context(GatewayProcess(folder / "data", "runpohttp", environment=environment))
+        yield Roles(poweb=poweb, pohttp=pohttp, redis=redis)
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("AWALA_REQUIRE_SERVERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(f"ROLES APART NOT TESTED: {reason}")
+
+
+def test_parcel_stored_by_one_process_is_pushed_by_another(roles: Roles) -> None:
+    device = PrivateGateway.register(roles.poweb)
+    with Collector(roles.poweb.collection_url, device) as collector:
+        assert collector.is_sent_nothing()
+        parcel = device.make_parcel()
+
+        assert deliver_pohttp(roles.pohttp, parcel.serialized).status == 202
+
+        delivery = collector.take(timeout=HINT_SECONDS)
+        assert delivery.parcel_serialized == parcel.serialized
+        collector.acknowledge(delivery)
+
+
+def test_intake_and_collection_go_on_without_redis(roles: Roles) -> None:
+    device = PrivateGateway.register(roles.poweb)
+    roles.redis.kill()
+    roles.redis.wait()
+    parcel = device.make_parcel()
+
+    started_at = time.monotonic()
+    assert deliver_pohttp(roles.pohttp, parcel.serialized).status == 202
+    assert time.monotonic() - started_at < HINT_SECONDS
+    with Collector(roles.poweb.collection_url, device, mode="close-upon-completion") as collector:
+        assert collector.collect_rest() == [parcel.serialized]
