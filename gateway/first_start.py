@@ -29,7 +29,8 @@ class NewAdministrator:
 def set_up() -> NewAdministrator | None:
     """Bring the database up to date, and make the identity and the administrator if they are not there yet.
 
-    Also clears away what writes cut short by a crash have left. Safe to repeat, and to continue after a crash. Returns the administrator if this call made it.
+    Also clears away what writes cut short by a crash have left. Safe to repeat, and to continue after a crash.
+    Returns the administrator if this call made it.
     """
     with _all_or_nothing():
         call_command("migrate", interactive=False, verbosity=0)
