@@ -89,9 +89,19 @@ class Element:
         while position < limit:
             if len(found) == most:
                 raise MalformedMessageError("Too many elements in an ASN.1 collection")
-            header = _read_header(data, position, limit, ends)
-            found.append(Element(data, ends, position, *header))
-            position = header[3]
+            tag, start = data[position], position + 2
+            # Most elements have fewer than 128 octets; these are read here, all others and what is wrong elsewhere.
+            if (
+                start <= limit
+                and (length := data[position + 1]) < _INDEFINITE
+                and start + length <= limit
+                and tag & _TAG_NUMBER_MASK != _TAG_NUMBER_MASK
+            ):
+                content_end = end = start + length
+            else:
+                tag, start, content_end, end = _read_header(data, position, limit, ends)
+            found.append(Element(data, ends, position, tag, start, content_end, end))
+            position = end
         return found
 
     def members(self, least: int, most: int | None = None) -> list["Element"]:

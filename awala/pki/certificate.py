@@ -27,6 +27,9 @@ _USUAL_BASIC_CONSTRAINTS = {
     bytes.fromhex("30060101ff020102"): (True, 2),
     bytes.fromhex("3003020100"): (False, 0),
 }
+_USUAL_VERSION = bytes.fromhex("a003020102")
+# Of a name that is one common name of 65 characters, as ids are, in a BMPString.
+_USUAL_NAME_HEAD = bytes.fromhex("30819031818d30818a06035504031e8182")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +72,7 @@ class Certificate:
         """Read a certificate from an element of a larger structure; see :meth:`parse`."""
         tbs, algorithm, signature = element.members(3)
         version, serial, inner_algorithm, issuer, validity, subject, spki, *trailing = tbs.members(7, 10)
-        if version.expect(ber.context(0, constructed=True)).only_child().integer() != _VERSION_3:
+        if version.raw != _USUAL_VERSION and _parse_version(version) != _VERSION_3:
             raise MalformedMessageError("Certificate is not of version 3")
         if inner_algorithm.raw != algorithm.raw:
             raise InvalidSignatureError("Certificate names two signature algorithms")
@@ -134,6 +137,8 @@ class Certificate:
         """
         if self.issuer_der == issuer.subject_der:
             return True
+        if self.issuer_der.startswith(_USUAL_NAME_HEAD) and issuer.subject_der.startswith(_USUAL_NAME_HEAD):
+            return False  # Both are of one string type, so that their texts differ as their octets do.
         text = _name_text(self.issuer_der)
         return text is not None and text == _name_text(issuer.subject_der)
 
@@ -144,6 +149,10 @@ class Certificate:
         :raises MalformedMessageError: if the issuer's key cannot be read
         """
         keys.verify(issuer.public_key(), self.signature, self.tbs_der, self.signature_algorithm)
+
+
+def _parse_version(version: ber.Element) -> int:
+    return version.expect(ber.context(0, constructed=True)).only_child().integer()
 
 
 def _parse_validity(validity: ber.Element) -> tuple[datetime, datetime]:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from awala.asn1 import ber, der, oids
 from awala.errors import InvalidArgumentError, InvalidSignatureError, MalformedMessageError
 from awala.limits import MAX_RSA_KEY_BITS, MIN_RSA_KEY_BITS
-from awala.pki.algorithms import SHA256, HashAlgorithm, PSSParameters, pss_parameters
+from awala.pki.algorithms import HASHES, SHA256, HashAlgorithm, PSSParameters, pss_parameters
 
 _RSA_ALGORITHM = der.sequence(der.object_identifier(oids.RSA_ENCRYPTION), der.NULL)
 
@@ -47,9 +47,11 @@ def load_rsa_public_key(spki: bytes) -> rsa.RSAPublicKey:
     :raises MalformedMessageError: if it is no such key
     :raises InvalidSignatureError: if its modulus is shorter than RS-018 allows, or absurdly long
     """
-    algorithm, _ = ber.read(spki).members(2)
-    if algorithm.raw != _RSA_ALGORITHM:
-        raise MalformedMessageError("Public key is not an RSA key")
+    # Where it stands in the DER encoding of any key that is long enough.
+    if spki[4 : 4 + len(_RSA_ALGORITHM)] != _RSA_ALGORITHM:
+        algorithm, _ = ber.read(spki).members(2)
+        if algorithm.raw != _RSA_ALGORITHM:
+            raise MalformedMessageError("Public key is not an RSA key")
     try:
         key = load_der_public_key(spki)
     except ValueError as error:
@@ -83,5 +85,14 @@ def verify(
 
 
 def _pss_padding(parameters: PSSParameters) -> padding.PSS:
-    mask = padding.MGF1(parameters.hash.implementation)
-    return padding.PSS(mgf=mask, salt_length=parameters.salt_length)
+    if parameters.salt_length == parameters.hash.digest_size:
+        return _USUAL_PADDINGS[parameters.hash.name]
+    return _make_padding(parameters.hash, parameters.salt_length)
+
+
+def _make_padding(algorithm: HashAlgorithm, salt_length: int) -> padding.PSS:
+    return padding.PSS(mgf=padding.MGF1(algorithm.implementation), salt_length=salt_length)
+
+
+# Every deployed client has the salt as long as the digest.
+_USUAL_PADDINGS = {algorithm.name: _make_padding(algorithm, algorithm.digest_size) for algorithm in HASHES}

@@ -32,7 +32,7 @@ class VerifiedLinks:
 
     def contains(self, child: Certificate, issuer: Certificate) -> bool:
         """Say whether the link was verified before."""
-        return _link_digest(child, issuer) in self._digests
+        return bool(self._digests) and _link_digest(child, issuer) in self._digests
 
     def add(self, child: Certificate, issuer: Certificate) -> None:
         """Remember a link whose signature was verified."""
