@@ -2,23 +2,28 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # Places of fields in /proc/<pid>/stat, counted after the command's name.
-_PARENT, _USER_TICKS, _SYSTEM_TICKS = 1, 11, 12
+_PARENT, _OWN_TICKS, _ENDED_CHILDREN_TICKS = 1, slice(11, 13), slice(13, 15)
 
 
 def cpu_seconds(pid: int) -> float:
     """Time that the process's threads have spent on a processor, the kernel's work for them included."""
-    fields = _read_stat(pid)
-    return (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / _TICKS_PER_SECOND
+    return _seconds(_read_stat(pid)[_OWN_TICKS])
 
 
 def tree_cpu_seconds(pid: int) -> float:
-    """That of the process and of every process under it."""
-    return cpu_seconds(pid) + sum(tree_cpu_seconds(child) for child in child_pids(pid))
+    """That of the process and of every process under it, those that have ended included."""
+    fields = _read_stat(pid)
+    seconds = _seconds(fields[_OWN_TICKS]) + _seconds(fields[_ENDED_CHILDREN_TICKS])
+    for child in child_pids(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):  # It has just ended.
+            seconds += tree_cpu_seconds(child)
+    return seconds
 
 
 def child_pids(pid: int) -> list[int]:
@@ -66,6 +71,10 @@ def parse_status_kib(status: str, name: str) -> int:
                 raise ValueError(f"{name} is in {unit}")
             return int(size)
     raise ValueError(f"There is no {name}: has the process ended?")
+
+
+def _seconds(ticks: list[str]) -> float:
+    return sum(map(int, ticks)) / _TICKS_PER_SECOND
 
 
 def _read_stat(pid: int) -> list[str]:

@@ -59,3 +59,11 @@ def test_children_count_in_a_tree() -> None:
         own = processes.cpu_seconds(os.getpid())
         assert processes.tree_cpu_seconds(os.getpid()) >= own + 0.05
         child.communicate(b"\n")
+
+
+def test_children_that_ended_still_count_in_a_tree() -> None:
+    before = processes.tree_cpu_seconds(os.getpid())
+    code = "import time\nwhile time.process_time() < 0.1: pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+    assert processes.tree_cpu_seconds(os.getpid()) - before >= 0.05
