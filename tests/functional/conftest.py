@@ -33,7 +33,8 @@ def uvicorn_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatewa
         yield process
 
 
-@pytest.fixture(scope="session", params=["daphne", "uvicorn"])
+# Of module scope, though the processes live longer: else pytest would run all modules once per parameter.
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
 def any_gateway(request: pytest.FixtureRequest) -> GatewayProcess:
     """Both of those above, for tests that use PoWeb alone."""
     process: GatewayProcess = request.getfixturevalue("gateway" if request.param == "daphne" else "uvicorn_gateway")

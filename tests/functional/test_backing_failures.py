@@ -191,9 +191,10 @@ def test_only_what_is_too_large_for_the_disk_is_refused(
     fragile: GatewayProcess, peer: PrivateGateway, deliver: Deliver
 ) -> None:
     """Servers put large bodies into temporary files, which fail first."""
-    large, small = peer.make_parcel(bytes(4_000_000)), peer.make_parcel()
+    large, small = peer.make_parcel(bytes(8_000_000)), peer.make_parcel()
 
-    with file_sizes_limited(fragile, 2_000_000):
+    # SQLite's journal, of up to 4 MiB, fits.
+    with file_sizes_limited(fragile, 6_000_000):
         answer = deliver(peer, large)
         assert (answer.status, answer.headers["retry-after"], answer.headers["content-type"]) == (
             503,
@@ -296,13 +297,12 @@ def test_what_needs_no_writing_goes_on(fragile: GatewayProcess, failure: Failure
 # ---------------------------------------------------------------- Collection
 
 
-@pytest.mark.parametrize("mode", ["keep-alive", CLOSE_UPON_COMPLETION])
-def test_acknowledgement_that_cannot_be_recorded(fragile: GatewayProcess, peer: PrivateGateway, mode: str) -> None:
+def test_acknowledgement_that_cannot_be_recorded(fragile: GatewayProcess, peer: PrivateGateway) -> None:
     """The collection ends, since what the client believes settled is not; it will get the parcel again."""
     parcel = peer.make_parcel()
     assert peer.deliver(parcel).status == 202
 
-    with Collector(fragile.collection_url, peer, mode=mode) as collector:
+    with Collector(fragile.collection_url, peer, mode=CLOSE_UPON_COMPLETION) as collector:
         delivery = collector.take()
         with database_locked(fragile):
             collector.acknowledge(delivery)
