@@ -3,6 +3,7 @@ import resource
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,18 @@ def use_backend(settings: Settings, name: str) -> None:
     settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": name}}
 
 
-@pytest.fixture
-def file_size_limit() -> Iterator[int]:
-    """Let the kernel refuse larger files, as it does when a disk or quota is full."""
+@contextmanager
+def file_size_limit(octets: int) -> Iterator[None]:
+    """Let the kernel refuse larger files, as it does when a disk or quota is full.
+
+    It concerns this whole process and so whatever the tests print: nothing but the call under test belongs inside.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    yield 10_000
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_001])
@@ -136,11 +142,11 @@ def record_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return steps
 
 
-def test_full_disk_is_reported_and_leaves_nothing(object_store: Path, file_size_limit: int) -> None:
+def test_full_disk_is_reported_and_leaves_nothing(object_store: Path) -> None:
     store_object(KEY, b"old")
 
-    with pytest.raises(StorageUnavailableError) as failure:
-        store_object(KEY, bytes(file_size_limit + 1))
+    with pytest.raises(StorageUnavailableError) as failure, file_size_limit(10_000):
+        store_object(KEY, bytes(10_001))
 
     assert isinstance(failure.value.__cause__, OSError)
     assert load_object(KEY) == b"old"
