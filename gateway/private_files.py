@@ -11,7 +11,7 @@ from gateway.errors import UnsafeSettingError
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Return once the entries of the folder are on stable storage."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

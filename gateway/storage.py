@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
@@ -22,6 +22,7 @@ from gateway.private_files import make_private_folder, sync_folder
 # No write takes this long, so what is older was left by a process that died.
 STALE_TEMPORARY_FILE_SECONDS = 3_600.0
 _TEMPORARY_FOLDER = "tmp"
+_NOT_IN_NAMES = frozenset(("", ".", ".."))
 _MAX_KNOWN_FOLDERS = 10_000
 
 
@@ -76,20 +77,19 @@ class DurableFileSystemStorage(Storage):
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         self._root = Path(location).absolute()
-        self._known_folders: set[Path] = set()
+        self._known_folders: set[str] = set()
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:  # noqa: ARG002
         """Names are exact: a caller that saves twice under one name means to replace the first."""
         return name
 
     def path(self, name: str) -> str:
-        pure = PurePosixPath(name)
-        # The pure path drops empty and "." parts, so only a name already in its one proper form equals it.
-        if str(pure) != name or pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
+        parts = name.split("/")
+        if not _NOT_IN_NAMES.isdisjoint(parts) or "\\" in name or "\0" in name:
             raise SuspiciousFileOperation("an object's name must be a plain relative path")
-        if pure.parts[:1] in ((), (_TEMPORARY_FOLDER,)):
+        if parts[0] == _TEMPORARY_FOLDER:
             raise SuspiciousFileOperation("an object's name must be outside the folder of temporary files")
-        return str(self._root / pure)
+        return f"{self._root}/{name}"
 
     def exists(self, name: str) -> bool:
         return os.path.lexists(self.path(name))
@@ -129,7 +129,7 @@ class DurableFileSystemStorage(Storage):
         return File(Path(self.path(name)).open("rb"))
 
     def _save(self, name: str, content: "File[bytes]") -> str:
-        target = Path(self.path(name))
+        target = self.path(name)
         try:
             try:
                 self._write(target, content)
@@ -141,20 +141,23 @@ class DurableFileSystemStorage(Storage):
             raise StorageUnavailableError(f"a file could not be stored: {exc.strerror}") from exc
         return name
 
-    def _write(self, target: Path, content: "File[bytes]") -> None:
+    def _write(self, target: str, content: "File[bytes]") -> None:
+        # Paths are text here, since every parcel comes by: a step of pathlib costs as much as a system call.
+        folder = target.rpartition("/")[0]
         temporary = self._write_temporary(content)
         try:
-            self._ensure_folder(target.parent)
-            temporary.replace(target)
+            self._ensure_folder(folder)
+            os.replace(temporary, target)  # noqa: PTH105
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
-        sync_folder(target.parent)
+        sync_folder(folder)
 
-    def _write_temporary(self, content: "File[bytes]") -> Path:
+    def _write_temporary(self, content: "File[bytes]") -> str:
         """A flushed file with the content, beside the objects so that renaming it is atomic."""
-        path = self._root / _TEMPORARY_FOLDER / uuid.uuid4().hex
-        self._ensure_folder(path.parent)
+        folder = f"{self._root}/{_TEMPORARY_FOLDER}"
+        self._ensure_folder(folder)
+        path = f"{folder}/{uuid.uuid4().hex}"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -162,21 +165,22 @@ class DurableFileSystemStorage(Storage):
                 file.flush()
                 os.fsync(descriptor)
         except BaseException:
-            path.unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
             raise
         return path
 
-    def _ensure_folder(self, folder: Path) -> None:
+    def _ensure_folder(self, folder: str) -> None:
         """Make the folder and those above it durable, once in this object's life."""
         if folder in self._known_folders:
             return
-        if folder == self._root:
-            make_private_folder(folder)
+        path = Path(folder)
+        if path == self._root:
+            make_private_folder(path)
         else:
-            self._ensure_folder(folder.parent)
-            folder.mkdir(mode=0o700, exist_ok=True)
+            self._ensure_folder(str(path.parent))
+            path.mkdir(mode=0o700, exist_ok=True)
         # Even if it was there: another process may have made it a moment ago and not flushed it yet.
-        sync_folder(folder.parent)
+        sync_folder(path.parent)
         if len(self._known_folders) >= _MAX_KNOWN_FOLDERS:
             self._known_folders.clear()
         self._known_folders.add(folder)

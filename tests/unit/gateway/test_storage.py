@@ -127,18 +127,18 @@ def test_known_folders_are_not_flushed_again(object_store: Path, monkeypatch: py
 
 def record_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     steps: list[str] = []
-    real_fsync, real_replace = os.fsync, Path.replace
+    real_fsync, real_replace = os.fsync, os.replace
 
     def fsync(descriptor: int) -> None:
         steps.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         real_fsync(descriptor)
 
-    def replace(path: Path, target: Path) -> Path:
+    def replace(path: str, target: str) -> None:
         steps.append("rename")
-        return real_replace(path, target)
+        real_replace(path, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     return steps
 
 
