@@ -113,7 +113,8 @@ class Environment(BaseSettings):
     console_use_tls: bool = False
 
     poweb_threads: Threads = 4
-    pohttp_threads: Threads = 4
+    # More than cores, since most of a parcel's time goes by while disks are flushed.
+    pohttp_threads: Threads = 8
     console_threads: Threads = 2
     # Deployed JavaScript clients lose parcels that overtake one another (protocol section 0).
     max_parcels_in_flight: Annotated[int, Field(ge=1, le=5)] = 1

@@ -3,7 +3,7 @@
 The theory: every caller puts its work in a list, then waits for its turn. Whoever gets the turn does all the work in
 the list, in one transaction; when the turn comes to the others, their work is done and committed. Nobody waits for
 company: a caller alone is served at once. And threads of one process never meet at the database's own lock, where
-SQLite would make them sleep.
+SQLite would make them sleep. New rows of one model are inserted by one statement for the whole group.
 
 A group in which any work fails is rolled back, and each piece is then done in a transaction of its own, so that
 what is wrong with one does no harm to the others. So work must be safe to do twice. Where no transaction can even
@@ -11,10 +11,12 @@ begin (the database is locked, or gone), all who wait fail together: one after a
 """
 
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection, transaction
+from django.db.models import Model
 
 Result = TypeVar("Result")
 
@@ -22,8 +24,9 @@ Result = TypeVar("Result")
 class _Work(Generic[Result]):
     """One caller's piece of work, and what came of it."""
 
-    def __init__(self, write: Callable[[], Result]) -> None:
+    def __init__(self, write: Callable[[], Result], rows: Sequence[Model]) -> None:
         self.write = write
+        self.rows = rows
         self.is_done = False
         self.error: BaseException | None = None
         self.result: Result
@@ -40,14 +43,15 @@ class GroupCommit:
         self._turn = threading.Lock()
         self._waiting: list[_Work[Any]] = []
 
-    def run(self, write: Callable[[], Result]) -> Result:
-        """Call `write` in a transaction and return its result once that is committed; raises what it raises.
+    def run(self, write: Callable[[], Result], *rows: Model) -> Result:
+        """Insert the rows and call `write` in a transaction, and return its result once that is committed.
 
-        A caller in a transaction of its own keeps to that one.
+        Raises what the database or `write` raises. A caller in a transaction of its own keeps to that one.
         """
+        work = _Work(write, rows)
         if connection.in_atomic_block:
-            return write()
-        work = _Work(write)
+            _write([work])
+            return work.result
         with self._list_lock:
             self._waiting.append(work)
         with self._turn:
@@ -90,11 +94,21 @@ def _do_together(group: list[_Work[Any]]) -> tuple[bool, BaseException | None]:
     try:
         with transaction.atomic():
             has_begun = True
-            for work in group:
-                work.result = work.write()
+            _write(group)
     except BaseException as error:  # noqa: BLE001 - raised again by the threads that the work belongs to
         return has_begun, error
     return True, None
+
+
+def _write(group: list[_Work[Any]]) -> None:
+    rows_by_model: dict[type[Model], list[Model]] = defaultdict(list)
+    for work in group:
+        for row in work.rows:
+            rows_by_model[type(row)].append(row)
+    for model, rows in rows_by_model.items():
+        model._default_manager.bulk_create(rows)
+    for work in group:
+        work.result = work.write()
 
 
 _GROUP: Final = GroupCommit()

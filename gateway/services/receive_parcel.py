@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 from django.db import IntegrityError
+from django.db.models import Model
 
 from awala.errors import UnauthorizedSenderError
 from awala.messages.parcel import Parcel
@@ -70,21 +71,19 @@ def _store(parcel: Parcel, octets: bytes, peer_id: str, now: datetime, *, sendin
     ids = {"peer_id": peer_id, **_identify(parcel)}
     fields = {"object_key": object_key, "size": len(octets), "received_at": now, "expires_at": parcel.expiry}
 
-    def insert() -> str | None:
+    def record() -> None:
         if sending_peer_id is not None:
             _record(parcel, sending_peer_id, now)
+
+    def replace() -> str | None:
+        record()
+        row = StoredParcel.objects.filter(**ids).first()
+        if row is not None:
+            return _replace_stored_parcel(row, **fields)
         StoredParcel.objects.create(**ids, **fields)
         return None
 
-    def replace() -> str | None:
-        row = StoredParcel.objects.filter(**ids).first()
-        if row is None:
-            return insert()
-        if sending_peer_id is not None:
-            _record(parcel, sending_peer_id, now)
-        return _replace_stored_parcel(row, **fields)
-
-    replaced_key = _keep(object_key, octets, insert, otherwise=replace)
+    replaced_key = _keep(object_key, octets, record, StoredParcel(**ids, **fields), otherwise=replace)
     if replaced_key is not None:
         _discard_object(replaced_key)
     log.info(
@@ -167,10 +166,12 @@ def _identify(parcel: Parcel) -> dict[str, str]:
     }
 
 
-def _keep(object_key: str, octets: bytes, insert: Callable[[], Result], *, otherwise: Callable[[], Result]) -> Result:
-    """Make the object durable, then its rows: by `insert` or, where one of them exists already, `otherwise`.
+def _keep(
+    object_key: str, octets: bytes, write_more: Callable[[], Result], *rows: Model, otherwise: Callable[[], Result]
+) -> Result:
+    """Make the object durable, then the new rows and what `write_more` writes, in one transaction.
 
-    Leaves no object if the rows cannot be written.
+    Where one of these rows exists already, none is written but by `otherwise`. Leaves no object if that fails too.
     """
     store_object(object_key, octets)
     may_be_committed = False
@@ -184,7 +185,7 @@ def _keep(object_key: str, octets: bytes, insert: Callable[[], Result], *, other
     try:
         with record_errors():
             try:
-                return commit_together(lambda: write(insert))
+                return commit_together(lambda: write(write_more), *rows)
             except IntegrityError:
                 return commit_together(lambda: write(otherwise))
     except BaseException:

@@ -1,13 +1,16 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import zip_longest
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import Model
 
 from gateway.group_commit import GroupCommit
-from gateway.models import Peer
+from gateway.models import Peer, SpentAuthorization
 from tests.unit.gateway.factories import make_node_id, make_peer
 
 SECONDS = 5
@@ -18,17 +21,20 @@ def group() -> GroupCommit:
     return GroupCommit()
 
 
-def run_together(group: GroupCommit, *writes: Callable[[], object]) -> list[object]:
-    """The results, or errors, of work that waited while other work was being done, so that it forms one group."""
+def run_together(group: GroupCommit, *writes: Callable[[], object], rows: Sequence[Model] = ()) -> list[object]:
+    """The results, or errors, of work that waited while other work was being done, so that it forms one group.
+
+    The first piece of work comes with the first row, and so on.
+    """
     is_busy, may_go_on = threading.Event(), threading.Event()
 
     def occupy() -> None:
         is_busy.set()
         assert may_go_on.wait(SECONDS)
 
-    def run(write: Callable[[], object]) -> object:
+    def run(write: Callable[[], object], *own_rows: Model) -> object:
         try:
-            return group.run(write)
+            return group.run(write, *own_rows)
         except Exception as error:  # noqa: BLE001 - the outcome that a test looks at
             return error
         finally:
@@ -37,7 +43,10 @@ def run_together(group: GroupCommit, *writes: Callable[[], object]) -> list[obje
     with ThreadPoolExecutor(len(writes) + 1) as threads:
         first = threads.submit(run, occupy)
         assert is_busy.wait(SECONDS)
-        answers = [threads.submit(run, write) for write in writes]
+        answers = [
+            threads.submit(run, write) if row is None else threads.submit(run, write, row)
+            for write, row in zip_longest(writes, rows)
+        ]
         while len(group._waiting) < len(writes):  # noqa: SLF001 - nobody else can tell that all have come
             threading.Event().wait(0.01)
         may_go_on.set()
@@ -68,6 +77,48 @@ def test_work_that_waits_shares_one_transaction(group: GroupCommit, monkeypatch:
 
     assert Peer.objects.count() == 3
     assert len(begun) == 2
+
+
+def spent(digit: str) -> SpentAuthorization:
+    return SpentAuthorization(nonce_sha256=digit * 64, expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_of_a_group_are_inserted_by_one_statement(group: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+    inserted: list[int] = []
+    bulk_create = SpentAuthorization.objects.bulk_create
+
+    def count(rows: list[SpentAuthorization]) -> list[SpentAuthorization]:
+        inserted.append(len(rows))
+        return bulk_create(rows)
+
+    monkeypatch.setattr(SpentAuthorization.objects, "bulk_create", count)
+
+    run_together(group, *[lambda: None] * 3, rows=[spent("a"), spent("b"), spent("c")])
+
+    assert inserted == [3]
+    assert SpentAuthorization.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_row_that_exists_harms_no_other(group: GroupCommit) -> None:
+    spent("b").save()
+
+    good, bad, other = run_together(
+        group, lambda: "good", lambda: "bad", lambda: "other", rows=[spent("a"), spent("b"), spent("c")]
+    )
+
+    assert (good, other) == ("good", "other")
+    assert isinstance(bad, IntegrityError)
+    assert SpentAuthorization.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_rows_in_a_transaction_keep_to_it(group: GroupCommit) -> None:
+    with transaction.atomic():
+        group.run(lambda: None, spent("a"))
+
+        assert SpentAuthorization.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, OperationalError
 from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.db.models import Model
 
 from awala.errors import InvalidMessageError, InvalidSignatureError, UnauthorizedSenderError, UntimelyMessageError
 from awala.messages.parcel import Parcel
@@ -261,7 +262,7 @@ def test_failing_database_leaves_no_object(
     def fail(*_args: object, **_kwargs: object) -> None:
         raise OperationalError("database is locked")
 
-    monkeypatch.setattr(StoredParcel.objects, "create", fail)
+    monkeypatch.setattr(StoredParcel.objects, "bulk_create", fail)
     with pytest.raises(RecordUnavailableError):
         receive_parcel_from_internet(octets_of(parcel(identity)), NOW)
 
@@ -291,8 +292,8 @@ def test_parcel_whose_commit_seemed_to_fail(identity: Certificate, monkeypatch: 
     octets = octets_of(parcel(identity))
     commit, attempts = commit_together, [True]
 
-    def commit_and_fail_once(write: Callable[[], object]) -> object:
-        result = commit(write)
+    def commit_and_fail_once(write: Callable[[], object], *rows: Model) -> object:
+        result = commit(write, *rows)
         if attempts.pop() if attempts else False:
             raise IntegrityError
         return result
