@@ -27,6 +27,9 @@ _USUAL_BASIC_CONSTRAINTS = {
     bytes.fromhex("30060101ff020102"): (True, 2),
     bytes.fromhex("3003020100"): (False, 0),
 }
+_SHORT_OID = bytes((ber.OBJECT_IDENTIFIER, 3))
+_SHORT_EXTENSION_HEAD = 7
+_LONG_LENGTH = 0x80
 _USUAL_VERSION = bytes.fromhex("a003020102")
 # Of a name that is one common name of 65 characters, as ids are, in a BMPString.
 _USUAL_NAME_HEAD = bytes.fromhex("30819031818d30818a06035504031e8182")
@@ -178,6 +181,16 @@ def _parse_extensions(trailing_fields: list[ber.Element]) -> tuple[dict[bytes, b
 
 
 def _parse_extension(entry: ber.Element) -> tuple[bytes, bool, bytes]:
+    content = entry.content
+    # Most are `06 03 <oid> 04 <length> <value>`: not critical, and short.
+    if (
+        entry.tag == ber.SEQUENCE
+        and len(content) >= _SHORT_EXTENSION_HEAD
+        and content[:2] == _SHORT_OID
+        and content[5] == ber.OCTET_STRING
+        and len(content) - _SHORT_EXTENSION_HEAD == content[6] < _LONG_LENGTH
+    ):
+        return content[2:5], False, content[_SHORT_EXTENSION_HEAD:]
     oid, *critical, value = entry.members(2, 3)
     is_critical = any(flag.boolean() for flag in critical)
     return oid.expect(ber.OBJECT_IDENTIFIER).content, is_critical, value.octets()

@@ -108,6 +108,21 @@ def test_unknown_extension_that_is_not_critical() -> None:
     assert not read.has_unknown_critical_extension
 
 
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 300])
+def test_extension_of_any_size(size: int) -> None:
+    read = certificate(trailing=extensions(extension(NAME_CONSTRAINTS, bytes(size))))
+    assert read.extensions == {NAME_CONSTRAINTS: bytes(size)}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["0603551d1e", "0603551d1e04", "0603551d1e0401", "0603551d1e040200", "0603551d1e04000400", "0603551d1e0500"],
+)
+def test_refuses_malformed_short_extension(entry: str) -> None:
+    with pytest.raises(MalformedMessageError):
+        certificate(trailing=extensions(der.element(ber.SEQUENCE, bytes.fromhex(entry))))
+
+
 def test_unknown_critical_extension() -> None:
     read = certificate(trailing=extensions(extension(NAME_CONSTRAINTS, b"", critical=der.TRUE)))
     assert read.has_unknown_critical_extension
