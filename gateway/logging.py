@@ -44,15 +44,6 @@ def withhold_octets(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     return {key: _describe(value) for key, value in event.items()}
 
 
-def forward_twisted_logs() -> None:
-    """Send Twisted's own log events, which Daphne's errors come in, the same way. Once per process."""
-    # Imported here because only the process that runs Daphne has Twisted loaded.
-    from twisted.logger import STDLibLogObserver, globalLogBeginner  # noqa: PLC0415
-
-    observer: Any = STDLibLogObserver()  # Twisted declares its interface in a way that mypy cannot read.
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-
-
 def _describe(value: object) -> object:
     match value:
         case bytes() | bytearray() | memoryview():

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 from django.conf import settings
-from twisted.logger import Logger
 
-from gateway.logging import configure_logging, forward_twisted_logs, withhold_octets
+from gateway.logging import configure_logging, withhold_octets
 
 Configure = Callable[..., io.StringIO]
 
@@ -157,12 +156,3 @@ def test_other_outputs_get_json(configure: Configure) -> None:
 
 def test_other_values_pass() -> None:
     assert withhold_octets(None, "info", {"a": 1, "b": "text"}) == {"a": 1, "b": "text"}
-
-
-def test_twisted_logs_the_same_way(configure: Configure) -> None:
-    stream = configure()
-    forward_twisted_logs()
-
-    Logger(namespace="twisted.tests").warn("port {port} is taken", port=80)
-
-    assert [line["event"] for line in lines(stream)] == ["port 80 is taken"]
