@@ -60,6 +60,8 @@ class Certificate:
     has_unknown_critical_extension: bool
     signature_algorithm: PSSParameters = field(repr=False)
     signature: bytes = field(repr=False)
+    # The key once loaded: trusted certificates verify others over and over.
+    _public_key: list[rsa.RSAPublicKey] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, der: bytes) -> Self:
@@ -127,7 +129,9 @@ class Certificate:
         :raises MalformedMessageError: if it is no RSA key
         :raises InvalidSignatureError: if it is shorter than RS-018 allows
         """
-        return keys.load_rsa_public_key(self.spki_der)
+        if not self._public_key:
+            self._public_key.append(keys.load_rsa_public_key(self.spki_der))
+        return self._public_key[0]
 
     def is_valid_at(self, now: datetime) -> bool:
         """Say whether ``now`` lies in the validity period; no clock tolerance (RFC 5280, 4.1.2.5)."""

@@ -30,19 +30,19 @@ class VerifiedLinks:
     def __len__(self) -> int:
         return len(self._digests)
 
-    def contains(self, child: Certificate, issuer: Certificate) -> bool:
-        """Say whether the link was verified before."""
-        return bool(self._digests) and _link_digest(child, issuer) in self._digests
+    def __contains__(self, link: bytes) -> bool:
+        return link in self._digests
 
-    def add(self, child: Certificate, issuer: Certificate) -> None:
-        """Remember a link whose signature was verified."""
+    def add(self, link: bytes) -> None:
+        """Remember a link, as :func:`digest_link` gives it, whose signature was verified."""
         with self._lock:
             while len(self._digests) >= self._capacity:
                 del self._digests[next(iter(self._digests))]
-            self._digests[_link_digest(child, issuer)] = None
+            self._digests[link] = None
 
 
-def _link_digest(child: Certificate, issuer: Certificate) -> bytes:
+def digest_link(child: Certificate, issuer: Certificate) -> bytes:
+    """Return what stands for "the key of ``issuer`` signed ``child``" (32 octets)."""
     # The child's length separates the two, so that no other pair gives the same input.
     return hashlib.sha256(len(child.der).to_bytes(4, "big") + child.der + issuer.spki_der).digest()
 
@@ -115,7 +115,8 @@ class _Search:
         )
 
     def _is_signed_by(self, child: Certificate, issuer: Certificate) -> bool:
-        if self._links.contains(child, issuer):
+        link = digest_link(child, issuer)
+        if link in self._links:
             return True
         if self._checks_left == 0:
             raise UnauthorizedSenderError("Too many certificates look alike")
@@ -124,5 +125,5 @@ class _Search:
             child.verify_signature(issuer)
         except InvalidMessageError:
             return False
-        self._links.add(child, issuer)
+        self._links.add(link)
         return True

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 
 from gateway.env import BindAddress
 from gateway.first_start import is_set_up
-from gateway.servers.limits import raise_open_files_limit
+from gateway.servers.limits import raise_open_files_limit, return_large_blocks
 from gateway.servers.waitress import WaitressServer
 from gateway.wsgi import console_application, pohttp_application
 
@@ -55,6 +55,7 @@ def serve(*, main: MainServer, threaded: Sequence[WaitressServer], on_ready: Cal
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     raise_open_files_limit()
+    return_large_blocks()
     for server in threaded:
         server.start()
     on_ready()

@@ -1,4 +1,7 @@
+import platform
 import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +31,36 @@ def test_open_files_are_raised_as_far_as_allowed(
     raise_open_files_limit()
 
     assert calls == expected
+
+
+# Threads that handle large blocks of memory, as those that take in parcels do; prints what the process keeps, in KiB.
+HANDLE_LARGE_BLOCKS = """
+import threading
+from gateway.servers.limits import return_large_blocks
+
+def occupied():
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+
+def work():
+    for _ in range(5):
+        block = bytes(8 * 2**20)
+        copy = block[1:]
+
+return_large_blocks()
+before = occupied()
+for _ in range(3):
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+print(occupied() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="Other C libraries do not keep large blocks.")
+def test_large_blocks_are_given_back() -> None:
+    kept = subprocess.run(
+        [sys.executable, "-c", HANDLE_LARGE_BLOCKS], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+    assert int(kept) < 8 * 1024
