@@ -44,8 +44,10 @@ def occupied():
 
 def work():
     for _ in range(5):
-        block = bytes(8 * 2**20)
-        copy = block[1:]
+        block = bytearray(8 * 2**20)
+        copy = bytes(block)
+        part = copy[1:]
+        small = [bytes(1000) for _ in range(200)]
 
 return_large_blocks()
 before = occupied()
