@@ -17,7 +17,6 @@ ALL_IN_ONE = _env.is_all_in_one
 DATA_DIR: Path = _env.gateway_data_dir
 REDIS_URL = _env.redis_url.get_secret_value()
 
-KEYSTORE_ADAPTER = _env.keystore_adapter
 KEYSTORE_KEY = _env.load_keystore_key()
 
 POWEB_BIND = _env.poweb_bind

@@ -6,6 +6,7 @@ SHA-256 digests. A certificate never outlives its issuer's.
 
 import hashlib
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -22,87 +23,50 @@ _SIGNATURE_ALGORITHM = pss_parameters(SHA256).identifier()
 _VERSION_3 = der.context(0, der.integer(2), constructed=True)
 
 
+class IssuanceFields(TypedDict):
+    """What every certificate is issued with; both dates are inclusive, fractions of a second are dropped."""
+
+    subject_public_key: rsa.RSAPublicKey
+    issuer_private_key: rsa.RSAPrivateKey
+    not_before: datetime
+    not_after: datetime
+    serial_number: int
+
+
 def issue_gateway_certificate(
-    *,
-    subject_public_key: rsa.RSAPublicKey,
-    issuer_private_key: rsa.RSAPrivateKey,
-    issuer_certificate: Certificate | None = None,
-    not_before: datetime,
-    not_after: datetime,
-    serial_number: int,
+    *, issuer_certificate: Certificate | None = None, **fields: Unpack[IssuanceFields]
 ) -> Certificate:
-    """Issue a gateway's certificate: self-issued (pathLen 2) without ``issuer_certificate``, else pathLen 1.
+    """Issue a gateway's certificate (RS-002): self-issued (pathLen 2) without ``issuer_certificate``, else pathLen 1.
 
     :raises InvalidArgumentError: if the validity period is empty or the serial number is not positive
     """
-    is_self_issued = issuer_certificate is None
-    return _issue(
-        subject_public_key=subject_public_key,
-        issuer_private_key=issuer_private_key,
-        issuer_certificate=issuer_certificate,
-        not_before=not_before,
-        not_after=not_after,
-        serial_number=serial_number,
-        is_ca=True,
-        path_length=_SELF_ISSUED_GATEWAY_PATH_LENGTH if is_self_issued else _GATEWAY_PATH_LENGTH,
-    )
+    path_length = _SELF_ISSUED_GATEWAY_PATH_LENGTH if issuer_certificate is None else _GATEWAY_PATH_LENGTH
+    return _issue(issuer_certificate, is_ca=True, path_length=path_length, **fields)
 
 
 def issue_endpoint_certificate(
-    *,
-    subject_public_key: rsa.RSAPublicKey,
-    issuer_private_key: rsa.RSAPrivateKey,
-    issuer_certificate: Certificate | None = None,
-    not_before: datetime,
-    not_after: datetime,
-    serial_number: int,
+    *, issuer_certificate: Certificate | None = None, **fields: Unpack[IssuanceFields]
 ) -> Certificate:
-    """Issue an endpoint's certificate (cA, pathLen 0), self-issued without ``issuer_certificate``.
+    """Issue an endpoint's certificate (RS-002; cA, pathLen 0), self-issued without ``issuer_certificate``.
 
     :raises InvalidArgumentError: if the validity period is empty or the serial number is not positive
     """
-    return _issue(
-        subject_public_key=subject_public_key,
-        issuer_private_key=issuer_private_key,
-        issuer_certificate=issuer_certificate,
-        not_before=not_before,
-        not_after=not_after,
-        serial_number=serial_number,
-        is_ca=True,
-        path_length=_ENDPOINT_PATH_LENGTH,
-    )
+    return _issue(issuer_certificate, is_ca=True, path_length=_ENDPOINT_PATH_LENGTH, **fields)
 
 
-def issue_delivery_authorization(
-    *,
-    subject_public_key: rsa.RSAPublicKey,
-    issuer_private_key: rsa.RSAPrivateKey,
-    issuer_certificate: Certificate,
-    not_before: datetime,
-    not_after: datetime,
-    serial_number: int,
-) -> Certificate:
-    """Issue a parcel or cargo delivery authorisation (PDA, CDA): cA FALSE, pathLen 0.
+def issue_delivery_authorization(*, issuer_certificate: Certificate, **fields: Unpack[IssuanceFields]) -> Certificate:
+    """Issue a parcel or cargo delivery authorisation (RS-002; PDA, CDA): cA FALSE, pathLen 0.
 
     :raises InvalidArgumentError: if the validity period is empty or the serial number is not positive
     """
-    return _issue(
-        subject_public_key=subject_public_key,
-        issuer_private_key=issuer_private_key,
-        issuer_certificate=issuer_certificate,
-        not_before=not_before,
-        not_after=not_after,
-        serial_number=serial_number,
-        is_ca=False,
-        path_length=_ENDPOINT_PATH_LENGTH,
-    )
+    return _issue(issuer_certificate, is_ca=False, path_length=_ENDPOINT_PATH_LENGTH, **fields)
 
 
 def _issue(
+    issuer_certificate: Certificate | None,
     *,
     subject_public_key: rsa.RSAPublicKey,
     issuer_private_key: rsa.RSAPrivateKey,
-    issuer_certificate: Certificate | None,
     not_before: datetime,
     not_after: datetime,
     serial_number: int,

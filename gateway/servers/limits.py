@@ -4,7 +4,7 @@ import ctypes
 import resource
 from contextlib import suppress
 
-from awala.limits import MAX_RAMF_MESSAGE_SIZE
+from awala.limits import MAX_HANDSHAKE_RESPONSE_SIZE, MAX_RAMF_MESSAGE_SIZE
 
 MAX_REQUEST_BODY = MAX_RAMF_MESSAGE_SIZE
 """Octets; the largest message of any kind that a public port takes."""
@@ -12,7 +12,7 @@ MAX_REQUEST_BODY = MAX_RAMF_MESSAGE_SIZE
 MAX_REQUEST_HEADERS = 16 * 1024
 """Octets of the request line and all headers; the longest one of ours is a countersignature, about 4 KiB."""
 
-MAX_WEBSOCKET_MESSAGE = 64 * 1024
+MAX_WEBSOCKET_MESSAGE = MAX_HANDSHAKE_RESPONSE_SIZE
 """Octets; handshake responses with several RSA-4096 signatures fit ten times over."""
 
 LARGE_BODY = 256 * 1024
