@@ -22,6 +22,8 @@ MAX_THREADS = 64
 
 _MAX_PORT = 65_535
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 class BindAddress(NamedTuple):
     """Where a server listens."""
@@ -74,12 +76,17 @@ def _split(value: object) -> tuple[str, ...]:
     return tuple(item.strip() for item in str(value).split(",") if item.strip())
 
 
+def _parse_networks(value: object) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(item) for item in _split(value))
+
+
 def _lower(value: object) -> str:
     return str(value).lower()
 
 
 Bind = Annotated[BindAddress, NoDecode, BeforeValidator(_parse_bind)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
 Overrides = Annotated[dict[str, BindAddress], NoDecode, BeforeValidator(_parse_overrides)]
 Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 
@@ -119,6 +126,24 @@ class Environment(BaseSettings):
     # Deployed JavaScript clients lose parcels that overtake one another (protocol section 0).
     max_parcels_in_flight: Annotated[int, Field(ge=1, le=5)] = 1
     pohttp_use_tls: bool = True
+
+    # Couriers meet TLS here where these name PEM files; otherwise a proxy in front has to speak it.
+    cogrpc_tls_certificate: Path | None = None
+    cogrpc_tls_key: Path | None = None
+    cogrpc_threads: Threads = 4
+    cogrpc_max_streams: Annotated[int, Field(ge=1, le=1_000)] = 16
+    cogrpc_max_metadata_octets: Annotated[int, Field(ge=8_192, le=65_536)] = 16_384
+    cogrpc_max_connection_age_seconds: Annotated[int, Field(ge=10)] = 900
+    cogrpc_max_connection_idle_seconds: Annotated[int, Field(ge=1)] = 60
+
+    # How many parcels a worker delivers to the Internet at once, and how many of those to one address.
+    delivery_threads: Threads = 8
+    deliveries_per_destination: Threads = 4
+    delivery_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
+    # Private, loopback and link-local addresses are refused, but for those in these networks.
+    delivery_allowed_networks: Networks = ()
+    # How many cargoes a worker unwraps at once.
+    unwrapping_threads: Threads = 2
 
     log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)] = "info"
     log_format: Annotated[Literal["", "json", "console"], BeforeValidator(_lower)] = ""
@@ -177,6 +202,8 @@ class Environment(BaseSettings):
                 f"CONSOLE_BIND: {self.console_bind} can be reached from other machines; keep the console on "
                 "127.0.0.1, or set CONSOLE_PUBLIC=true once something guards it"
             )
+        if (self.cogrpc_tls_certificate is None) != (self.cogrpc_tls_key is None):
+            raise UnsafeSettingError("COGRPC_TLS_CERTIFICATE and COGRPC_TLS_KEY: set both or neither")
         _refuse_shared_ports(self)
         return self
 

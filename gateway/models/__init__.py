@@ -1,8 +1,12 @@
 """The record: what the gateway knows and has promised. A row here is the truth; everything else is a hint."""
 
 from gateway.models.availability import record_errors
+from gateway.models.cargo_collection import CargoCollection
+from gateway.models.destination import Destination
 from gateway.models.event import Event
+from gateway.models.incoming_cargo import IncomingCargo
 from gateway.models.lifecycle import Lifecycle, StatefulModel
+from gateway.models.maintenance_job import MaintenanceJob
 from gateway.models.outgoing_parcel import OutgoingParcel
 from gateway.models.own_certificate import OwnCertificate
 from gateway.models.parcel_record import ParcelRecord
@@ -12,8 +16,12 @@ from gateway.models.stored_key import StoredKey
 from gateway.models.stored_parcel import StoredParcel
 
 __all__ = [
+    "CargoCollection",
+    "Destination",
     "Event",
+    "IncomingCargo",
     "Lifecycle",
+    "MaintenanceJob",
     "OutgoingParcel",
     "OwnCertificate",
     "ParcelRecord",

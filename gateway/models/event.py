@@ -28,6 +28,16 @@ class Event(models.Model):
         PARCEL_RELEASED = "parcel_released"
         PARCEL_EXPIRED = "parcel_expired"
         PARCEL_DISCARDED = "parcel_discarded"
+        CARGO_REFUSED = "cargo_refused"
+        CARGO_REPEATED = "cargo_repeated"
+        CARGO_INVALID = "cargo_invalid"
+        CARGO_ITEMS_SKIPPED = "cargo_items_skipped"
+        CARGO_EXPIRED = "cargo_expired"
+        COLLECTION_REFUSED = "collection_refused"
+        CIRCUIT_OPENED = "circuit_opened"
+        CIRCUIT_CLOSED = "circuit_closed"
+        DESTINATION_PAUSED = "destination_paused"
+        DESTINATION_RESUMED = "destination_resumed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(default=timezone.now, db_index=True)

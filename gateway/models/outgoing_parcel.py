@@ -19,7 +19,10 @@ from gateway.models.sizes import (
 
 
 class OutgoingParcel(StatefulModel):
-    """One Internet-bound parcel; due when it is pending, `next_attempt_at` has come and no lease runs."""
+    """One Internet-bound parcel; due when it is pending and `next_attempt_at` has come.
+
+    A lease moves `next_attempt_at` to its own end, so that a worker that dies leaves the parcel due again.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -55,6 +58,7 @@ class OutgoingParcel(StatefulModel):
     expires_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
+    lease_id = models.UUIDField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=EVENT_DETAIL_LENGTH, blank=True)
     state = models.CharField(max_length=STATE_LENGTH, choices=State.choices, default=State.PENDING)
@@ -63,6 +67,7 @@ class OutgoingParcel(StatefulModel):
     class Meta:
         indexes = (
             models.Index(fields=("state", "next_attempt_at"), name="outgoing_parcel_due"),
+            models.Index(fields=("destination", "state", "next_attempt_at"), name="outgoing_parcel_queue"),
             models.Index(fields=("state", "expires_at"), name="outgoing_parcel_expiry"),
             models.Index(fields=("settled_at",), name="outgoing_parcel_retention"),
         )

@@ -1,0 +1,1 @@
+"""The CogRPC edge: couriers bring and fetch cargo (RS-008)."""
