@@ -24,6 +24,13 @@ _PARCELS = Counter(
 )
 _COLLECTED = _PARCELS.labels("poweb", "collected")
 
+_DELIVERIES = Counter("gateway_deliveries", "Parcels posted to Internet addresses, by what came of it.", ["outcome"])
+_DELIVERY_SECONDS = Histogram(
+    "gateway_delivery_seconds",
+    "Time from the start of a delivery to an Internet address to its end, redirects included.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
 COLLECTIONS_OPEN = Gauge("gateway_collections_open", "Connections on which private gateways collect parcels.")
 """The consumer tells it where to count."""
 
@@ -79,3 +86,8 @@ def counts_parcels(edge: str) -> "Callable[[Callable[[Request], Response]], Call
 
 def count_collected_parcel() -> None:
     _COLLECTED.inc()
+
+
+def observe_delivery(*, outcome: str, seconds: float) -> None:
+    _DELIVERIES.labels(outcome).inc()
+    _DELIVERY_SECONDS.observe(seconds)
