@@ -227,6 +227,8 @@ class GatewayProcess:
             # No test uses it, and it must not equal one of those above.
             "COGRPC_BIND": f"{_HOST}:0",
             "LOG_FORMAT": "json",
+            # Nothing listens there: no test asks a resolver that is not its own.
+            "DOH_RESOLVER_URL": f"http://{_HOST}:9/dns-query",
             **self.environment,
         }
 

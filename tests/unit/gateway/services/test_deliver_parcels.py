@@ -1,3 +1,4 @@
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -200,7 +201,7 @@ def test_slow_destination_gives_its_thread_back(monkeypatch: pytest.MonkeyPatch)
     parcels = [make_parcel(received_at=NOW + timedelta(seconds=n)) for n in range(2)]
     monkeypatch.setattr(module, "SLICE_SECONDS", 0.01)
     endpoint = Endpoint(TAKEN)
-    endpoint.meanwhile = lambda: module.time.sleep(0.02)
+    endpoint.meanwhile = lambda: time.sleep(0.02)
 
     assert deliver(endpoint) == Slice(answers=True, next_parcel_id=parcels[1].pk)
 
