@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from gateway.models import OutgoingParcel, ParcelRecord, Peer, StoredParcel
+from gateway.models import IncomingCargo, OutgoingParcel, ParcelRecord, Peer, StoredParcel
 
 
 def make_node_id() -> str:
@@ -38,6 +38,18 @@ def make_outgoing_parcel(**values: Any) -> OutgoingParcel:
         "size": 1,
     }
     return OutgoingParcel.objects.create(**defaults | values)
+
+
+def make_incoming_cargo(**values: Any) -> IncomingCargo:
+    defaults: dict[str, Any] = {
+        "peer_id": make_node_id(),
+        "cargo_id_sha256": hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
+        "sha256": hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
+        "object_key": IncomingCargo.make_object_key(),
+        "size": 1,
+        "expires_at": timezone.now() + timedelta(days=1),
+    }
+    return IncomingCargo.objects.create(**defaults | values)
 
 
 def make_parcel_record(**values: Any) -> ParcelRecord:
