@@ -6,25 +6,18 @@ removes, and the sender has no answer and tries again; after it, everything. The
 
 import hashlib
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
-from django.db import IntegrityError
-from django.db.models import Model
 
 from awala.errors import UnauthorizedSenderError
 from awala.messages.parcel import Parcel
-from gateway.errors import RecordUnavailableError, StorageUnavailableError
-from gateway.group_commit import commit_together
+from gateway.durable_intake import discard_object, keep_durably
+from gateway.errors import RecordUnavailableError
 from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel, record_errors
 from gateway.notifications import notify_peer
 from gateway.services.load_identity import VERIFIED_LINKS, load_identity
-from gateway.storage import delete_object, store_object
-
-Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
@@ -83,9 +76,9 @@ def _store(parcel: Parcel, octets: bytes, peer_id: str, now: datetime, *, sendin
         StoredParcel.objects.create(**ids, **fields)
         return None
 
-    replaced_key = _keep(object_key, octets, record, StoredParcel(**ids, **fields), otherwise=replace)
+    replaced_key = keep_durably(object_key, octets, record, StoredParcel(**ids, **fields), otherwise=replace)
     if replaced_key is not None:
-        _discard_object(replaced_key)
+        discard_object(replaced_key)
     log.info(
         "parcel_stored",
         parcel_id=parcel.id,
@@ -131,11 +124,11 @@ def _queue(parcel: Parcel, octets: bytes, sending_peer_id: str, now: datetime) -
     # Looked for before the object is written as well, since clients repeat what they had no answer to.
     with record_errors():
         record = _find_record(parcel, sending_peer_id)
-    if not _is_current(record, now) and _keep(object_key, octets, insert, otherwise=insert):
+    if not _is_current(record, now) and keep_durably(object_key, octets, insert, otherwise=insert):
         log.info("parcel_queued", parcel_id=parcel.id, private_peer_id=sending_peer_id, destination=destination)
         return
     log.info("parcel_repeated", parcel_id=parcel.id, private_peer_id=sending_peer_id, destination=destination)
-    _discard_object(object_key)
+    discard_object(object_key)
 
 
 def _record(parcel: Parcel, sending_peer_id: str, now: datetime) -> bool:
@@ -164,37 +157,3 @@ def _identify(parcel: Parcel) -> dict[str, str]:
         "sender_id": parcel.sender_certificate.node_id,
         "parcel_id_sha256": hashlib.sha256(parcel.id.encode("latin-1")).hexdigest(),
     }
-
-
-def _keep(
-    object_key: str, octets: bytes, write_more: Callable[[], Result], *rows: Model, otherwise: Callable[[], Result]
-) -> Result:
-    """Make the object durable, then the new rows and what `write_more` writes, in one transaction.
-
-    Where one of these rows exists already, none is written but by `otherwise`. Leaves no object if that fails too.
-    """
-    store_object(object_key, octets)
-    may_be_committed = False
-
-    def write(write_rows: Callable[[], Result]) -> Result:
-        nonlocal may_be_committed
-        result = write_rows()
-        may_be_committed = True
-        return result
-
-    try:
-        with record_errors():
-            try:
-                return commit_together(lambda: write(write_more), *rows)
-            except IntegrityError:
-                return commit_together(lambda: write(otherwise))
-    except BaseException:
-        # A commit that failed may yet have been carried out, and a row must never lack its object.
-        if not may_be_committed:
-            _discard_object(object_key)
-        raise
-
-
-def _discard_object(object_key: str) -> None:
-    with suppress(StorageUnavailableError):  # An object without a row is garbage, for a sweep to collect.
-        delete_object(object_key)

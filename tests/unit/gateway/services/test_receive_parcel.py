@@ -13,6 +13,7 @@ from awala.errors import InvalidMessageError, InvalidSignatureError, Unauthorize
 from awala.messages.parcel import Parcel
 from awala.pki.certificate import Certificate
 from awala.ramf import Recipient
+from gateway import durable_intake
 from gateway.errors import RecordUnavailableError, StorageUnavailableError
 from gateway.group_commit import commit_together
 from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel
@@ -298,7 +299,7 @@ def test_parcel_whose_commit_seemed_to_fail(identity: Certificate, monkeypatch: 
             raise IntegrityError
         return result
 
-    monkeypatch.setattr(module, "commit_together", commit_and_fail_once)
+    monkeypatch.setattr(durable_intake, "commit_together", commit_and_fail_once)
     receive_parcel_from_internet(octets, NOW)
 
     row = StoredParcel.objects.get()
@@ -337,7 +338,7 @@ def test_replaced_object_that_cannot_be_deleted(identity: Certificate, monkeypat
     def fail(_key: str) -> None:
         raise StorageUnavailableError
 
-    monkeypatch.setattr(module, "delete_object", fail)
+    monkeypatch.setattr(durable_intake, "delete_object", fail)
     receive_parcel_from_internet(octets_of(parcel(identity)), NOW)
 
     assert StoredParcel.objects.count() == 1
