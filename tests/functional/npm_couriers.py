@@ -110,8 +110,14 @@ class NpmCouriers(NpmReaders):
 
     # ------------------------------------------------------------------ private gateways
 
-    def create_private_gateway(self, identity: Identity, registration: Registration) -> NpmPrivateGateway:
-        """Its first message is encrypted to the session key of the registration."""
+    def create_private_gateway(
+        self, identity: Identity, registration: Registration, *, registered_at: datetime | None = None
+    ) -> NpmPrivateGateway:
+        """Its first messages are encrypted to the session key of the registration.
+
+        The library goes on with that key until cargo comes that is dated after the registration: with cargo that is
+        dated back by three hours, for as long, unless the registration is said to be older.
+        """
         key = registration.session_key
         assert key is not None
         answer = self._call(
@@ -121,6 +127,7 @@ class NpmCouriers(NpmReaders):
             gatewayCertificate=registration.gateway_certificate_der,
             sessionKey=_session_key(key),
             internetAddress=registration.internet_address,
+            registrationDate=None if registered_at is None else registered_at.isoformat(),
         )
         return NpmPrivateGateway(
             handle=answer["handle"], identity=identity, internet_gateway_id=answer["internetGatewayId"]

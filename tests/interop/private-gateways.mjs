@@ -16,7 +16,7 @@ class RegisteredGateway {
     this.internetAddress = internetAddress;
   }
 
-  static async create({ key, certificate, gatewayCertificate, sessionKey, internetAddress }) {
+  static async create({ key, certificate, gatewayCertificate, sessionKey, internetAddress, registrationDate }) {
     const keyPair = identity(key);
     const node = new PrivateGateway(await getIdFromIdentityKey(keyPair.publicKey), keyPair, new MockKeyStoreSet(), {});
     const internetGateway = await readCertificate(gatewayCertificate);
@@ -25,7 +25,18 @@ class RegisteredGateway {
       internetGateway,
       await readSessionKey(sessionKey),
     );
-    return new RegisteredGateway(node, await internetGateway.calculateSubjectId(), internetAddress);
+    const gateway = new RegisteredGateway(node, await internetGateway.calculateSubjectId(), internetAddress);
+    if (registrationDate) {
+      gateway.backdateSessionKey(new Date(registrationDate));
+    }
+    return gateway;
+  }
+
+  /** The library dates the key of the registration by its clock, and heeds none in messages dated before that. */
+  backdateSessionKey(publicKeyCreationTime) {
+    const { sessionKeys } = this.node.keyStores.publicKeyStore;
+    const key = sessionKeys[this.internetGatewayId];
+    sessionKeys[this.internetGatewayId] = { ...key, publicKeyCreationTime };
   }
 
   /** A new one each time, so that it has the newest certificate. */
