@@ -1,8 +1,9 @@
-"""Rate, errors and duration of the requests of each edge, and what became of parcels there, for /metrics."""
+"""Rate, errors and duration of the requests of each edge, and what became of parcels and cargo, for /metrics."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import Literal, Protocol, TypeVar, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -23,6 +24,16 @@ _PARCELS = Counter(
     ["edge", "outcome"],
 )
 _COLLECTED = _PARCELS.labels("poweb", "collected")
+
+_COGRPC_CALLS = Counter("gateway_cogrpc_calls", "Calls of couriers that have ended.", ["method", "code"])
+_CARGOES = Counter(
+    "gateway_cargoes",
+    "Cargoes accepted, refused for what they are, failed to be taken because of us, and sent.",
+    ["outcome"],
+)
+CargoOutcome = Literal["accepted", "refused", "failed", "sent"]
+# Asked for at once, so that Prometheus sees them grow from zero.
+_CARGOES_BY_OUTCOME = MappingProxyType({outcome: _CARGOES.labels(outcome) for outcome in get_args(CargoOutcome)})
 
 COLLECTIONS_OPEN = Gauge("gateway_collections_open", "Connections on which private gateways collect parcels.")
 """The consumer tells it where to count."""
@@ -79,3 +90,12 @@ def counts_parcels(edge: str) -> "Callable[[Callable[[Request], Response]], Call
 
 def count_collected_parcel() -> None:
     _COLLECTED.inc()
+
+
+def count_cogrpc_call(method: str, code: str) -> None:
+    """Count a call by the name of its method, without the service, and that of its gRPC status."""
+    _COGRPC_CALLS.labels(method, code).inc()
+
+
+def count_cargo(outcome: CargoOutcome) -> None:
+    _CARGOES_BY_OUTCOME[outcome].inc()
