@@ -41,7 +41,7 @@ _CARGOES_OPENED = Counter(
     ["outcome"],
 )
 OpeningOutcome = Literal["unwrapped", "invalid", "failed"]
-_OPENED_BY_OUTCOME = MappingProxyType({outcome: _CARGOES_OPENED.labels(outcome) for outcome in get_args(OpeningOutcome)})
+_OPENED_BY_OUTCOME = MappingProxyType({name: _CARGOES_OPENED.labels(name) for name in get_args(OpeningOutcome)})
 _CARGO_ITEMS = Counter(
     "gateway_cargo_items",
     "Items taken out of cargo: parcels new and repeated, collection ACKs, and what was ignored or skipped.",

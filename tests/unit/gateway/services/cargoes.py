@@ -5,18 +5,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from awala.messages.cargo import Cargo
-from awala.messages.cargo_message_set import CargoMessageSet
 from awala.messages.parcel import Parcel
 from awala.messages.parcel_collection_ack import ParcelCollectionAck
 from awala.pki.certificate import Certificate
-from awala.ramf import Recipient
 from awala.session_key import SessionKey, generate_session_key
-from awala.sessions import wrap_payload
 from gateway.keystores import get_keystore
 from gateway.models import IncomingCargo, StoredParcel
 from gateway.storage import store_object
-from tests import factories
+from tests import cargo_factories, factories
 from tests.factories import NOW
 
 SENDER = "private gateway"
@@ -33,26 +29,21 @@ def make_cargo(
     gateway: Certificate,
     items: Iterable[bytes] = (),
     *,
-    plaintext: bytes | None = None,
-    payload: bytes | None = None,
     session_key: SessionKey | None = None,
     sender: str = SENDER,
     creation_date: datetime = NOW - timedelta(hours=1),
+    **changes: Any,
 ) -> bytes:
     """The octets of a cargo; its session key is known and unbound unless one is given."""
-    if plaintext is None:
-        plaintext = CargoMessageSet(items=tuple(items)).serialize()
-    if payload is None:
-        payload = wrap_payload(plaintext, session_key or make_session_key(gateway)).payload
-    cargo = Cargo(
-        recipient=Recipient(id=gateway.node_id, internet_address="gateway.example.com"),
-        id="cargo-1",
+    cargo = cargo_factories.make_cargo(
+        tuple(items),
+        sender=factories.gateway_certificate(sender, issuer=gateway),
+        gateway=gateway,
+        session_key=session_key or make_session_key(gateway),
         creation_date=creation_date,
-        ttl_seconds=86_400,
-        payload=payload,
-        sender_certificate=factories.gateway_certificate(sender, issuer=gateway),
+        **changes,
     )
-    return cargo.serialize(factories.rsa_key(sender))
+    return cargo.serialized
 
 
 def accept(octets: bytes, **values: Any) -> IncomingCargo:
