@@ -41,6 +41,19 @@ CargoOutcome = Literal["accepted", "refused", "failed", "sent"]
 # Asked for at once, so that Prometheus sees them grow from zero.
 _CARGOES_BY_OUTCOME = MappingProxyType({outcome: _CARGOES.labels(outcome) for outcome in get_args(CargoOutcome)})
 
+_CARGOES_OPENED = Counter(
+    "gateway_cargoes_opened",
+    "Cargoes unwrapped to the end, found invalid once opened, and put off because of us.",
+    ["outcome"],
+)
+OpeningOutcome = Literal["unwrapped", "invalid", "failed"]
+_OPENED_BY_OUTCOME = MappingProxyType({name: _CARGOES_OPENED.labels(name) for name in get_args(OpeningOutcome)})
+_CARGO_ITEMS = Counter(
+    "gateway_cargo_items",
+    "Items taken out of cargo: parcels new and repeated, collection ACKs, and what was ignored or skipped.",
+    ["outcome"],
+)
+
 COLLECTIONS_OPEN = Gauge("gateway_collections_open", "Connections on which private gateways collect parcels.")
 """The consumer tells it where to count."""
 
@@ -110,3 +123,13 @@ def count_cogrpc_call(method: str, code: str) -> None:
 
 def count_cargo(outcome: CargoOutcome) -> None:
     _CARGOES_BY_OUTCOME[outcome].inc()
+
+
+def count_opened_cargo(outcome: OpeningOutcome) -> None:
+    _OPENED_BY_OUTCOME[outcome].inc()
+
+
+def count_cargo_items(**numbers: int) -> None:
+    """Count what was taken out of a cargo, by outcome."""
+    for outcome, number in numbers.items():
+        _CARGO_ITEMS.labels(outcome).inc(number)
