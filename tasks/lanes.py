@@ -24,7 +24,6 @@ class Lanes:
         self._at_work: dict[str, int] = {}
         # Those that answered last time, the one longest ago first.
         self._answering: dict[str, None] = {}
-        self._is_open = True
 
     def announce(self, destination: str) -> None:
         """Note that the destination has work."""
@@ -34,7 +33,7 @@ class Lanes:
     def take(self) -> str | None:
         """The next destination for the calling thread, or None where there is none or enough threads are at work."""
         with self._lock:
-            if not self._is_open or sum(self._at_work.values()) >= self._threads:
+            if sum(self._at_work.values()) >= self._threads:
                 return None
             destination = next((waiting for waiting in self._waiting if self._has_room(waiting)), None)
             if destination is not None:
@@ -56,11 +55,6 @@ class Lanes:
                     del self._answering[next(iter(self._answering))]
             if has_more:
                 self._waiting[destination] = None
-
-    def close(self) -> None:
-        """Let threads end after the slice at hand: what waits stays due on record."""
-        with self._lock:
-            self._is_open = False
 
     def _has_room(self, destination: str) -> bool:
         at_work = self._at_work.get(destination, 0)

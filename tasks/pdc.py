@@ -1,52 +1,54 @@
 """Delivers parcels to the Internet (PDC): a task is a hint that a destination has work, which its thread then does."""
 
+import time
 import uuid
-from typing import Any
 
 import structlog
-from celery import shared_task
-from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.utils import timezone
 
 from awala.clients.errors import ClientError, RefusedParcelError
 from awala.errors import AwalaError
+from gateway import stopping
+from gateway.celery import app
 from gateway.queues import hint_outgoing_parcel
 from gateway.services.deliver_parcels import Answer, Attempt, Slice, deliver_slice, find_destination
 from tasks.deliverer import get_deliverer
 from tasks.lanes import Lanes
+
+# Far below what Celery allows a task.
+TURN_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
 _lanes = Lanes(threads=settings.DELIVERY_THREADS, per_destination=settings.DELIVERIES_PER_DESTINATION)
 
 
-@worker_shutting_down.connect
-def _close_lanes(**_: Any) -> None:
-    _lanes.close()
-
-
-@shared_task(name="tasks.pdc.deliver_parcel")
+@app.task(name="tasks.pdc.deliver_parcel")
 def deliver_parcel(parcel_id: str) -> None:
     """Deliver what is due for the destination of this parcel, and then for others that wait for a thread."""
     destination = find_destination(uuid.UUID(parcel_id))
-    if destination is None:
-        return
-    _lanes.announce(destination)
-    while (destination := _lanes.take()) is not None:
-        work_on(destination, _lanes)
+    if destination is not None:
+        _lanes.announce(destination)
+    ends_at = time.monotonic() + TURN_SECONDS
+    # What waits when the worker stops stays due on record.
+    while not stopping.is_stopping() and (taken := _lanes.take()) is not None:
+        next_id = work_on(taken, _lanes)
+        if next_id is not None:
+            # There is enough for another thread, or for this one in another task.
+            hint_outgoing_parcel(next_id, taken)
+        if time.monotonic() >= ends_at:
+            return
 
 
-def work_on(destination: str, lanes: Lanes) -> None:
-    """Do one slice for a destination that was taken from the lanes."""
+def work_on(destination: str, lanes: Lanes) -> uuid.UUID | None:
+    """Do one slice for a destination that was taken from the lanes; returns a parcel that is due there still."""
     done = Slice()
     try:
         done = deliver_slice(destination, post, timezone.now, delivery_seconds=get_deliverer().max_seconds)
     finally:
         lanes.give_back(destination, has_more=done.next_parcel_id is not None, answers=done.answers)
-    if done.next_parcel_id is not None:
-        # There is enough for another thread.
-        hint_outgoing_parcel(done.next_parcel_id, destination)
+    return done.next_parcel_id
 
 
 def post(internet_address: str, parcel_serialized: bytes) -> Attempt:

@@ -109,14 +109,6 @@ def test_work_that_comes_while_all_threads_are_busy_is_taken_later() -> None:
     assert lanes.take() == "a"
 
 
-def test_closed_lanes_give_nothing_out() -> None:
-    lanes = make_lanes()
-    announce(lanes, "a")
-    lanes.close()
-
-    assert lanes.take() is None
-
-
 def test_few_destinations_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KNOWN", 1)
     lanes = make_lanes("a", "b")
