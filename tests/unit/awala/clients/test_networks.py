@@ -5,7 +5,7 @@ import pytest
 from awala.clients.networks import NetworkRules, read_literal
 
 REFUSED = {
-    "unspecified": ["0.0.0.0", "0.255.255.255", "::"],
+    "unspecified": ["0.0.0.0", "0.255.255.255", "::"],  # noqa: S104 - connecting is what is asked about.
     "private": ["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "fc00::1", "fdff::1"],
     "shared": ["100.64.0.0", "100.127.255.255"],
     "loopback": ["127.0.0.1", "127.255.255.255", "::1"],
