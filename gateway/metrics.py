@@ -1,8 +1,9 @@
-"""Rate, errors and duration of the requests of each edge, and what became of parcels there, for /metrics."""
+"""Rate, errors and duration of the requests of each edge, and what became of parcels and cargo, for /metrics."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import Literal, Protocol, TypeVar, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -30,6 +31,16 @@ _DELIVERY_SECONDS = Histogram(
     "Time from the start of a delivery to an Internet address to its end, redirects included.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+
+_COGRPC_CALLS = Counter("gateway_cogrpc_calls", "Calls of couriers that have ended.", ["method", "code"])
+_CARGOES = Counter(
+    "gateway_cargoes",
+    "Cargoes accepted, refused for what they are, failed to be taken because of us, and sent.",
+    ["outcome"],
+)
+CargoOutcome = Literal["accepted", "refused", "failed", "sent"]
+# Asked for at once, so that Prometheus sees them grow from zero.
+_CARGOES_BY_OUTCOME = MappingProxyType({outcome: _CARGOES.labels(outcome) for outcome in get_args(CargoOutcome)})
 
 COLLECTIONS_OPEN = Gauge("gateway_collections_open", "Connections on which private gateways collect parcels.")
 """The consumer tells it where to count."""
@@ -91,3 +102,12 @@ def count_collected_parcel() -> None:
 def observe_delivery(*, outcome: str, seconds: float) -> None:
     _DELIVERIES.labels(outcome).inc()
     _DELIVERY_SECONDS.observe(seconds)
+
+
+def count_cogrpc_call(method: str, code: str) -> None:
+    """Count a call by the name of its method, without the service, and that of its gRPC status."""
+    _COGRPC_CALLS.labels(method, code).inc()
+
+
+def count_cargo(outcome: CargoOutcome) -> None:
+    _CARGOES_BY_OUTCOME[outcome].inc()

@@ -66,6 +66,18 @@ class RefusedParcelError(RejectedRequestError):
     """The server will never accept this parcel, which may be deleted (RS-007, RS-016)."""
 
 
+class RejectedCallError(ClientError):
+    """The server refuses a gRPC call, whatever it carries; ``code`` is the name of the gRPC status."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CollectedAlreadyError(RejectedCallError):
+    """The collection authorisation (CCA) was used before, and may be deleted (RS-008)."""
+
+
 class CollectionClosedError(ClientError):
     """The server closed a collection before its end; ``code`` and ``reason`` are those of the WebSocket."""
 

@@ -28,6 +28,14 @@ class MainServer(Protocol):
     def stop(self) -> None: ...
 
 
+class ThreadedServer(Protocol):
+    """A server that has threads of its own; stopping it returns at once."""
+
+    def start(self) -> None: ...
+    def stop(self, seconds: float) -> None: ...
+    def join(self) -> None: ...
+
+
 class WaitForSignal:
     """Occupies the main thread of a process whose servers have threads of their own."""
 
@@ -42,7 +50,7 @@ class WaitForSignal:
         self._told.put(None)
 
 
-def serve(*, main: MainServer, threaded: Sequence[WaitressServer], on_ready: Callable[[], None]) -> None:
+def serve(*, main: MainServer, threaded: Sequence[ThreadedServer], on_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; then drain, and return within ten seconds, whatever hangs."""
 
     def leave(*_: object) -> None:

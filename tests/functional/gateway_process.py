@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-Edge = Literal["poweb", "pohttp", "console"]
-Command = Literal["rungateway", "runpoweb", "runpohttp", "runconsole", "uvicorn"]
+Edge = Literal["poweb", "pohttp", "cogrpc", "console"]
+Command = Literal["rungateway", "runpoweb", "runpohttp", "runcogrpc", "runconsole", "uvicorn"]
 
 PROJECT = Path(__file__).parent.parent.parent
 START_SECONDS = 60.0
@@ -25,9 +25,10 @@ _HOST = "127.0.0.1"
 # Below the range from which systems take ports for outgoing connections, so that a restart finds its own free.
 _PORTS = range(20_000, 32_000)
 _EDGES: Mapping[Command, tuple[Edge, ...]] = {
-    "rungateway": ("poweb", "pohttp", "console"),
+    "rungateway": ("poweb", "pohttp", "cogrpc", "console"),
     "runpoweb": ("poweb",),
     "runpohttp": ("pohttp",),
+    "runcogrpc": ("cogrpc",),
     "runconsole": ("console",),
     "uvicorn": ("poweb",),
 }
@@ -50,19 +51,20 @@ class Ports:
 
     poweb: int
     pohttp: int
+    cogrpc: int
     console: int
 
     @classmethod
     def choose(cls) -> Self:
-        poweb, pohttp, console = _free_ports(3)
-        return cls(poweb=poweb, pohttp=pohttp, console=console)
+        poweb, pohttp, cogrpc, console = _free_ports(4)
+        return cls(poweb=poweb, pohttp=pohttp, cogrpc=cogrpc, console=console)
 
 
 class GatewayProcess:
     """Start it, or enter its `with` block; it may be started again on the same data and ports after it has ended.
 
     `environment` is added to settings that make the command serve on `ports` of the loopback. Roles in processes of
-    their own share a data folder; `runpoweb`, `runpohttp`, `runconsole` and `uvicorn` need one that was set up.
+    their own share a data folder; each command but `rungateway` needs one that was set up.
     """
 
     def __init__(
@@ -95,6 +97,10 @@ class GatewayProcess:
     @property
     def pohttp_url(self) -> str:
         return f"http://{_HOST}:{self.ports.pohttp}"
+
+    @property
+    def cogrpc_address(self) -> str:
+        return f"{_HOST}:{self.ports.cogrpc}"
 
     @property
     def console_url(self) -> str:
@@ -223,9 +229,8 @@ class GatewayProcess:
             "GATEWAY_DATA_DIR": str(self.data_dir),
             "POWEB_BIND": f"{_HOST}:{self.ports.poweb}",
             "POHTTP_BIND": f"{_HOST}:{self.ports.pohttp}",
+            "COGRPC_BIND": self.cogrpc_address,
             "CONSOLE_BIND": f"{_HOST}:{self.ports.console}",
-            # No test uses it, and it must not equal one of those above.
-            "COGRPC_BIND": f"{_HOST}:0",
             "LOG_FORMAT": "json",
             # Nothing listens there: no test asks a resolver that is not its own.
             "DOH_RESOLVER_URL": f"http://{_HOST}:9/dns-query",
@@ -233,6 +238,8 @@ class GatewayProcess:
         }
 
     def _answers(self, edge: Edge, timeout: float) -> bool:
+        if edge == "cogrpc":
+            return _takes_connections(self.ports.cogrpc)
         connection = http.client.HTTPConnection(_HOST, getattr(self.ports, edge), timeout=max(timeout, 0.1))
         try:
             connection.request("HEAD", "/livez" if edge == "console" else "/")
@@ -242,6 +249,14 @@ class GatewayProcess:
         finally:
             connection.close()
         return True
+
+
+def _takes_connections(port: int) -> bool:
+    try:
+        with socket.create_connection((_HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def set_up(data_dir: Path, **environment: str) -> None:
