@@ -156,10 +156,9 @@ class NpmDevice:
         """Send the pong to a ping that came."""
         self.send(route, self.npm.answer_ping(self.endpoint.identity, self.session_key, ping_serialized).serialized)
 
-    def acknowledge(self, parcel: ParsedParcel) -> None:
-        """Send, in cargo, the acknowledgement that the parcel came."""
-        pca = self.npm.make_pca(sender_id=parcel.sender_id, recipient_id=parcel.recipient_id, parcel_id=parcel.id)
-        self.send("cargo", pca)
+    def make_pca(self, parcel: ParsedParcel) -> bytes:
+        """To be sent in cargo, once the parcel has come."""
+        return self.npm.make_pca(sender_id=parcel.sender_id, recipient_id=parcel.recipient_id, parcel_id=parcel.id)
 
     # ------------------------------------------------------------------ home
 
