@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from gateway.models import Destination, OutgoingParcel
 
-_PAGE_SIZE: Final = 100
+_PAGE_SIZE: Final = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
