@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
+from django.utils import timezone
 
 from gateway.errors import GatewayError
 from gateway.first_start import ADMINISTRATOR, NewAdministrator, password_file, set_up
@@ -36,7 +37,7 @@ class Command(BaseCommand):
             administrator = set_up()
             if settings.ALL_IN_ONE:
                 # Nobody else works on this database, so leases are those of a process that has died.
-                release_leases()
+                release_leases(timezone.now())
         except (DatabaseError, GatewayError) as exc:
             raise CommandError(f"The gateway cannot be set up: {exc}") from exc
 
