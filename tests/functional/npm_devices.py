@@ -172,6 +172,7 @@ class NpmDevice:
         ) as collection:
             collected = collection.next_parcel(timeout=PATIENCE_SECONDS)
             collection.wait_until_acknowledged(1)
+            collection.stop()
         assert collected.invalid is None
         assert collected.serialized is not None
         return Received(parcel=self.npm.parse_parcel(collected.serialized), serialized=collected.serialized, cargo=None)
