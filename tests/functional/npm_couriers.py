@@ -216,14 +216,15 @@ class NpmCouriers(NpmReaders):
         sender: Signer,
         gateway_certificate_der: bytes,
         *,
+        internet_address: str,
         recipient_spki_der: bytes,
         recipient_id: str,
         recipient_session_key: PublicSessionKey,
-        recipient_internet_address: str,
+        recipient_internet_address: str | None,
         authorization_der: bytes | None = None,
         chain: Sequence[bytes] = (),
     ) -> MadePing:
-        """By a private endpoint, whose own gateway's certificate the pong will need.
+        """By a private endpoint, whose private gateway's certificate and Internet gateway's address the pong will need.
 
         To a private endpoint, give what it authorised the sender by; an Internet endpoint needs no authorisation.
         """
@@ -232,6 +233,7 @@ class NpmCouriers(NpmReaders):
             key=sender.identity.handle,
             certificate=sender.certificate_der,
             gatewayCertificate=gateway_certificate_der,
+            internetAddress=internet_address,
             recipient={"id": recipient_id, "internetAddress": recipient_internet_address},
             recipientSpki=recipient_spki_der,
             sessionKey=_session_key(recipient_session_key),
@@ -244,17 +246,9 @@ class NpmCouriers(NpmReaders):
             session_key=SessionKeyPair(handle=key["handle"], public=npm_answers.session_key(key)),
         )
 
-    def answer_ping(
-        self, identity: Identity, session_key: SessionKeyPair, parcel: Octets, *, internet_address: str | None = None
-    ) -> MadePong:
-        """By the pong endpoint of that identity; the address is that of the pinging endpoint's gateway."""
-        answer = self._call(
-            "answer_ping",
-            key=identity.handle,
-            sessionKey=session_key.handle,
-            parcel=parcel,
-            internetAddress=internet_address,
-        )
+    def answer_ping(self, identity: Identity, session_key: SessionKeyPair, parcel: Octets) -> MadePong:
+        """By the pong endpoint of that identity, which the ping was encrypted to the session key of."""
+        answer = self._call("answer_ping", key=identity.handle, sessionKey=session_key.handle, parcel=parcel)
         return MadePong(**self._read_parcel(answer))
 
     def _read_parcel(self, answer: Answer) -> dict[str, Any]:

@@ -1,17 +1,13 @@
 """A pong endpoint (RS-014) made with our own library: reads pings, whoever sent them, and makes the pongs."""
 
-import base64
-import json
 import threading
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from awala.messages.certification_path import CertificationPath
 from awala.messages.parcel import Parcel
+from awala.messages.ping import PING_TYPE, Ping
 from awala.messages.service_message import ServiceMessage
 from awala.pki.keys import node_id, spki_der
 from awala.ramf import Recipient
@@ -19,28 +15,8 @@ from awala.session_key import SessionKey, generate_session_key
 from awala.sessions import unwrap_payload, wrap_payload
 from tests import factories
 
-PING_TYPE = "application/vnd.awala.ping-v1.ping"
-PONG_TYPE = "application/vnd.awala.ping-v1.pong"
 _BACKDATING = timedelta(minutes=5)
 _TTL = timedelta(days=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ping:
-    """`delivery_authorization` lets the recipient answer."""
-
-    id: str
-    delivery_authorization: CertificationPath
-
-    @classmethod
-    def deserialize(cls, content: bytes) -> Self:
-        members = json.loads(content)
-        path = CertificationPath.deserialize(base64.b64decode(members["pda_path"]))
-        return cls(id=members["id"], delivery_authorization=path)
-
-    def serialize(self) -> bytes:
-        path = base64.b64encode(self.delivery_authorization.serialize()).decode()
-        return json.dumps({"id": self.id, "pda_path": path}).encode()
 
 
 class SessionKeys:
@@ -96,12 +72,12 @@ class PongEndpoint:
         return pong
 
     def _make_pong(self, ping: Ping, recipient_id: str, recipient_key: SessionKey) -> bytes:
-        message = ServiceMessage(type=PONG_TYPE, content=ping.id.encode())
-        wrapped = wrap_payload(message.serialize(), recipient_key)
+        assert ping.route is not None, "Pings of Android apps bring no route"
+        wrapped = wrap_payload(ping.pong().serialize(), recipient_key)
         self._session_keys.save(wrapped.key_id, wrapped.private_key)
-        path = ping.delivery_authorization
+        path = ping.route.delivery_authorization
         parcel = Parcel(
-            recipient=Recipient(id=recipient_id),
+            recipient=Recipient(id=recipient_id, internet_address=ping.route.internet_gateway_address),
             id=str(uuid.uuid4()),
             creation_date=(datetime.now(UTC) - _BACKDATING).replace(microsecond=0),
             ttl_seconds=int(_TTL.total_seconds()),

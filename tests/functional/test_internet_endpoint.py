@@ -15,6 +15,7 @@ from awala.clients.errors import InvalidAnswerError, RefusedParcelError, ServerU
 from awala.clients.pohttp import deliver_parcel
 from awala.messages.certification_path import CertificationPath
 from awala.messages.parcel import Parcel
+from awala.messages.ping import Ping, PongRoute
 from awala.messages.service_message import ServiceMessage
 from awala.ramf import Recipient
 from awala.sessions import unwrap_payload, wrap_payload
@@ -23,8 +24,9 @@ from tests.functional.collector import drain_queue
 from tests.functional.exchange import exchange
 from tests.functional.gateway_process import GatewayProcess
 from tests.functional.internet_endpoint import Behaviour, InternetEndpoint
-from tests.functional.pong_endpoint import PING_TYPE, PONG_TYPE, Ping, PongEndpoint, SessionKeys
+from tests.functional.pong_endpoint import PongEndpoint, SessionKeys
 from tests.functional.private_gateway import (
+    INTERNET_ADDRESS,
     PARCEL_TYPE,
     MadeParcel,
     PrivateGateway,
@@ -175,9 +177,9 @@ def make_ping(device: PrivateGateway, pong: PongEndpoint, keys: SessionKeys) -> 
     recipient = factories.endpoint_certificate(issuer=device.certificate)
     authorization = factories.delivery_authorization("pong endpoint", issuer=recipient)
     path = CertificationPath(leaf=authorization, authorities=(recipient, device.certificate))
-    ping = Ping(id=str(uuid.uuid4()), delivery_authorization=path)
-    message = ServiceMessage(type=PING_TYPE, content=ping.serialize())
-    wrapped = wrap_payload(message.serialize(), pong.session_key)
+    route = PongRoute(delivery_authorization=path, internet_gateway_address=INTERNET_ADDRESS)
+    ping = Ping(id=str(uuid.uuid4()), route=route)
+    wrapped = wrap_payload(ping.message().serialize(), pong.session_key)
     keys.save(wrapped.key_id, wrapped.private_key)
     parcel = factories.internet_parcel(
         "endpoint",
@@ -199,4 +201,4 @@ def test_pong_reaches_the_sender_s_gateway(gateway: GatewayProcess, endpoint: In
     assert pong.answered == [ping.id]
     (delivered,) = drain_queue(gateway.collection_url, device)
     message = ServiceMessage.deserialize(unwrap_payload(Parcel.deserialize(delivered), keys).plaintext)
-    assert (message.type, message.content) == (PONG_TYPE, ping.id.encode())
+    assert message == ping.pong()

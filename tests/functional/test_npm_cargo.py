@@ -18,6 +18,7 @@ from awala.messages.certificate_rotation import CertificateRotation
 from awala.messages.certification_path import CertificationPath
 from awala.messages.parcel import Parcel
 from awala.messages.parcel_collection_ack import ParcelCollectionAck
+from awala.messages.ping import Ping, PongRoute
 from awala.messages.service_message import ServiceMessage
 from awala.pki.certificate import Certificate
 from awala.ramf import Recipient
@@ -27,7 +28,7 @@ from tests import factories
 from tests.functional.android_courier import MAX_DELIVERY_SIZE, takes_cargo
 from tests.functional.npm_cargo_values import NpmPrivateGateway, ParsedPCA
 from tests.functional.npm_clients import Identity, NpmClientError, NpmClients, PublicSessionKey, Registration, Signer
-from tests.functional.pong_endpoint import PING_TYPE, PONG_TYPE, Ping, PongEndpoint, SessionKeys
+from tests.functional.pong_endpoint import PongEndpoint, SessionKeys
 from tests.functional.private_gateway import INTERNET_ADDRESS, in_whole_seconds
 
 pytestmark = pytest.mark.functional
@@ -397,6 +398,7 @@ def test_ping_of_javascript_is_answered_by_ours(npm: NpmClients, pair: Pair) -> 
     ping = npm.make_ping(
         make_endpoint(npm, pair),
         pair.private_gateway_certificate.der,
+        internet_address=INTERNET_ADDRESS,
         recipient_spki_der=pong_endpoint.public_key_der,
         recipient_id=pong_endpoint.node_id,
         recipient_session_key=published(pong_endpoint.session_key),
@@ -405,8 +407,9 @@ def test_ping_of_javascript_is_answered_by_ours(npm: NpmClients, pair: Pair) -> 
 
     pong = pong_endpoint.respond(ping.serialized)
 
+    read = npm.verify_parcel(pong, trusted=[pair.private_gateway_certificate.der])
+    assert read.recipient_internet_address == INTERNET_ADDRESS
     assert npm.unwrap_parcel(pong, ping.session_key).content == ping.ping_id.encode()
-    assert npm.verify_parcel(pong, trusted=[pair.private_gateway_certificate.der]).path is not None
 
 
 def test_ping_of_ours_is_answered_by_javascript(npm: NpmClients, pair: Pair) -> None:
@@ -421,19 +424,20 @@ def test_ping_of_ours_is_answered_by_javascript(npm: NpmClients, pair: Pair) -> 
         )
     )
     path = CertificationPath(leaf=authorization, authorities=(endpoint, pair.private_gateway_certificate))
-    ping = Ping(id=str(uuid.uuid4()), delivery_authorization=path)
+    route = PongRoute(delivery_authorization=path, internet_gateway_address=INTERNET_ADDRESS)
+    ping = Ping(id=str(uuid.uuid4()), route=route)
     key = SessionKey(key_id=pong_key.public.key_id, public_key_der=pong_key.public.public_key_der)
-    wrapped = wrap_payload(ServiceMessage(type=PING_TYPE, content=ping.serialize()).serialize(), key)
+    wrapped = wrap_payload(ping.message().serialize(), key)
     pair.session_keys.save(wrapped.key_id, wrapped.private_key)
     parcel = factories.internet_parcel(
         "endpoint", creation_date=in_whole_seconds(timedelta(minutes=-1)), payload=wrapped.payload
     )
 
-    made = npm.answer_ping(pong_identity, pong_key, factories.serialized(parcel), internet_address=INTERNET_ADDRESS)
+    made = npm.answer_ping(pong_identity, pong_key, factories.serialized(parcel))
 
     pong = Parcel.deserialize(made.serialized)
     assert made.ping_id == ping.id
     assert pong.recipient == Recipient(id=endpoint.node_id, internet_address=INTERNET_ADDRESS)
     pong.authorized_path((pair.private_gateway_certificate,), now=datetime.now(UTC))
     message = ServiceMessage.deserialize(unwrap_payload(pong, pair.session_keys).plaintext)
-    assert (message.type, message.content) == (PONG_TYPE, ping.id.encode())
+    assert message == ping.pong()

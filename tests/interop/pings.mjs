@@ -1,5 +1,5 @@
-// Pings of private endpoints, and the pongs to them (RS-014). The libraries leave these to applications; all but the
-// JSON is theirs.
+// Pings of private endpoints, and the pongs to them (RS-014), as the desktop app has them. The libraries leave these to
+// applications; all but the JSON is theirs.
 import { randomUUID } from 'node:crypto';
 
 import {
@@ -32,8 +32,12 @@ async function makePing({ key, recipient, sessionKey, authorization, chain, ...p
   const { privateKey, publicKey } = identity(key);
   const id = randomUUID();
   const path = await authorizeRecipient(privateKey, params);
-  const content = JSON.stringify({ id, pda_path: Buffer.from(path.serialize()).toString('base64') });
-  const sealed = await seal(PING_TYPE, content, await readSessionKey(sessionKey));
+  const ping = {
+    id,
+    pda_path: Buffer.from(path.serialize()).toString('base64'),
+    endpoint_internet_address: params.internetAddress,
+  };
+  const sealed = await seal(PING_TYPE, JSON.stringify(ping), await readSessionKey(sessionKey));
   const senderCertificate = authorization
     ? await readCertificate(authorization)
     : await issueEndpointCertificate({ issuerPrivateKey: privateKey, subjectPublicKey: publicKey, ...validity() });
@@ -54,7 +58,7 @@ async function authorizeRecipient(privateKey, { certificate, gatewayCertificate,
 }
 
 /** `sessionKey` is the pong endpoint's own; the answer goes to the key that came with the ping. */
-async function answerPing({ key, sessionKey, parcel: encoded, internetAddress }) {
+async function answerPing({ key, sessionKey, parcel: encoded }) {
   const parcel = await Parcel.deserialize(await readOctets(encoded));
   await parcel.validate();
   const { payload, senderSessionKey } = await parcel.unwrapPayload(sessionKeyPair(sessionKey).privateKey);
@@ -64,7 +68,8 @@ async function answerPing({ key, sessionKey, parcel: encoded, internetAddress })
   const ping = JSON.parse(payload.content.toString());
   const path = CertificationPath.deserialize(toArrayBuffer(Buffer.from(ping.pda_path, 'base64')));
   const sealed = await seal(PONG_TYPE, ping.id, senderSessionKey);
-  const recipient = { id: await parcel.senderCertificate.calculateSubjectId(), internetAddress };
+  const senderId = await parcel.senderCertificate.calculateSubjectId();
+  const recipient = { id: senderId, internetAddress: ping.endpoint_internet_address };
   const { leafCertificate, certificateAuthorities } = path;
   const { privateKey } = identity(key);
   const made = await makeParcel(recipient, leafCertificate, certificateAuthorities, sealed.payload, privateKey);
