@@ -1,6 +1,7 @@
 """A Celery worker in threads beside the servers of a process, and with it the clock that sends what is due regularly.
 
-Celery's own command installs signal handlers and wants the main thread; what it builds upon does neither.
+Celery's own command installs signal handlers and wants the main thread; what it builds upon does neither. Its threads
+import Celery themselves, since that takes long and the servers beside it need not wait for it.
 """
 
 import os
@@ -10,27 +11,22 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from celery.app.trace import setup_worker_optimizations
-from celery.platforms import EX_OK
-from celery.worker import WorkController, state
 
 from gateway import stopping
-from gateway.broker import broker
-from gateway.celery import QUEUES, app, concurrency_of
-from gateway.scheduler import Scheduler
 
 _log = structlog.get_logger(__name__)
 
 # How long a worker without tasks may take to stop, before nobody waits for it any longer: it has nothing to lose.
 _IDLE_SECONDS = 0.3
-_NOT_TOLD = float("inf")
 _LOOK_SECONDS = 0.02
+_NOT_TOLD = float("inf")
 
 
 class Worker:
-    """Takes tasks until it is told to stop, and then ends those that run."""
+    """Takes tasks until it is told to stop, and then ends those that run. A process has one at most."""
 
-    def __init__(self, *, queues: Sequence[str] = QUEUES, with_beat: bool) -> None:
+    def __init__(self, *, queues: Sequence[str] = (), with_beat: bool) -> None:
+        """No queues means all of them."""
         self._queues = tuple(queues)
         self._with_beat = with_beat
         self._is_ready = threading.Event()
@@ -56,26 +52,18 @@ class Worker:
         self._told.put(time.monotonic() + seconds)
 
     def join(self) -> None:
+        from celery.worker import state  # noqa: PLC0415
+
         self._clock.join()
         idle_until = time.monotonic() + _IDLE_SECONDS
-        while self._worker.is_alive() and time.monotonic() < (self._give_up_at if _has_tasks() else idle_until):
+        while self._worker.is_alive():
+            if time.monotonic() > (self._give_up_at if len(state.reserved_requests) else idle_until):
+                break
             self._worker.join(_LOOK_SECONDS)
 
     def _work(self) -> None:
         try:
-            # As Celery's command does it; otherwise each task takes twice as long to hand over.
-            setup_worker_optimizations(app)
-            controller = WorkController(
-                app=app,
-                queues=self._queues,
-                concurrency=concurrency_of(self._queues),
-                ready_callback=lambda _: self._is_ready.set(),
-                pool="threads",
-                without_gossip=True,
-                without_mingle=True,
-                without_heartbeat=True,
-            )
-            controller.start()
+            self._take_tasks()
         except Exception:  # noqa: BLE001  # What follows is the same for all.
             _log.exception("worker_failed")
         if not stopping.is_stopping():
@@ -83,7 +71,34 @@ class Worker:
             _log.error("worker_ended")
             os._exit(os.EX_SOFTWARE)
 
+    def _take_tasks(self) -> None:
+        from celery.app.trace import setup_worker_optimizations  # noqa: PLC0415
+        from celery.worker import WorkController  # noqa: PLC0415
+
+        from gateway.celery import QUEUES, app, concurrency_of  # noqa: PLC0415
+
+        queues = self._queues or QUEUES
+        # As Celery's command does it; otherwise each task takes twice as long to hand over.
+        setup_worker_optimizations(app)
+        controller = WorkController(
+            app=app,
+            queues=queues,
+            concurrency=concurrency_of(queues),
+            ready_callback=lambda _: self._is_ready.set(),
+            pool="threads",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        controller.start()
+
     def _keep_time(self) -> None:
+        from celery.worker import state  # noqa: PLC0415
+
+        from gateway.broker import broker  # noqa: PLC0415
+        from gateway.celery import app  # noqa: PLC0415
+        from gateway.scheduler import Scheduler  # noqa: PLC0415
+
         scheduler = Scheduler(app) if self._with_beat else None
         while self._give_up_at == _NOT_TOLD:
             timeout = scheduler.tick() if scheduler else None
@@ -93,9 +108,5 @@ class Worker:
                 continue
         stopping.note_stop()
         # Celery's own way to be told, which it looks at between tasks and while it waits for the broker.
-        state.should_stop = EX_OK  # type: ignore[assignment]
+        state.should_stop = os.EX_OK  # type: ignore[assignment]
         broker.wake()
-
-
-def _has_tasks() -> bool:
-    return bool(len(state.reserved_requests))
