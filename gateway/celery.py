@@ -91,7 +91,7 @@ app.conf.update(
     broker_connection_timeout=_CONNECT_SECONDS,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    imports=("tasks.crc", "tasks.maintenance"),
+    imports=("tasks.crc", "tasks.maintenance", "tasks.pdc"),
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_routes={f"tasks.{name}.*": {"queue": name} for name in QUEUES},
     task_default_queue="maintenance",
