@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from time import monotonic
@@ -15,9 +15,8 @@ import dns.message
 import dns.rcode
 import dns.rdata
 import dns.rdatatype
-import dns.rrset
 
-from awala.addressing import ServiceRecord, srv_name
+from awala.addressing import NO_TARGET, ServiceRecord, srv_name
 from awala.clients.connections import Connections, Deadline, trust_system_resolver
 from awala.clients.errors import ClientError, FailedResolutionError, MissingServiceError, UnsignedResolutionError
 from awala.clients.http import check_url
@@ -46,7 +45,8 @@ class DNSAnswer:
 
     exists: bool
     is_secure: bool
-    records: tuple[ServiceRecord | Address, ...]
+    services: tuple[ServiceRecord, ...] = ()
+    addresses: tuple[Address, ...] = ()
     ttl_seconds: int
 
 
@@ -116,10 +116,9 @@ class DoHResolver:
             return (ServiceRecord(priority=0, weight=0, target=host, port=fallback_port),)
         if not answer.is_secure:
             raise UnsignedResolutionError(f"DNS answer for {address} is not secured by DNSSEC")
-        records = tuple(record for record in answer.records if isinstance(record, ServiceRecord))
-        if not records:
+        if not answer.services:
             raise MissingServiceError(f"{address} has no {service} service")
-        return records
+        return answer.services
 
     def resolve_host(self, host: str, deadline: Deadline) -> Iterator[Address]:
         """Return the addresses of a host, those of IPv6 last and only once they are asked for.
@@ -129,10 +128,9 @@ class DoHResolver:
         """
         has_address = False
         for record_type in ("A", "AAAA"):
-            for record in self._look_up(_check_name(host), record_type, deadline).records:
-                if not isinstance(record, ServiceRecord):
-                    has_address = True
-                    yield record
+            addresses = self._look_up(_check_name(host), record_type, deadline).addresses
+            has_address = has_address or bool(addresses)
+            yield from addresses
         if not has_address:
             raise MissingServiceError(f"{host} has no IP address")
 
@@ -177,30 +175,25 @@ def read_answer(query: dns.message.QueryMessage, body: bytes) -> DNSAnswer:
         chain = message.resolve_chaining()
     except dns.exception.DNSException as error:
         raise FailedResolutionError(f"DNS answer is malformed: {error}") from error
-    records = _read_records(chain.answer)
+    rdatas = tuple(chain.answer or ())
+    if len(rdatas) > MAX_RECORDS:
+        raise FailedResolutionError("DNS answer has too many records")
+    is_service = query.question[0].rdtype == dns.rdatatype.SRV
     is_secure = bool(message.flags & dns.flags.AD)
-    is_useful = bool(records) and (is_secure or query.question[0].rdtype != dns.rdatatype.SRV)
+    is_useful = bool(rdatas) and (is_secure or not is_service)
     longest = MAX_TTL_SECONDS if is_useful else MAX_NEGATIVE_TTL_SECONDS
     return DNSAnswer(
         exists=message.rcode() == dns.rcode.NOERROR,
         is_secure=is_secure,
-        records=records,
+        services=tuple(map(_read_service, rdatas)) if is_service else (),
+        addresses=() if is_service else tuple(ip_address(rdata.to_text()) for rdata in rdatas),
         ttl_seconds=min(max(chain.minimum_ttl, MIN_TTL_SECONDS), longest),
     )
 
 
-def _read_records(rrset: Iterable[dns.rdata.Rdata] | None) -> tuple[ServiceRecord | Address, ...]:
-    records = tuple(map(_read_record, rrset or ()))
-    if len(records) > MAX_RECORDS:
-        raise FailedResolutionError("DNS answer has too many records")
-    return records
-
-
-def _read_record(rdata: dns.rdata.Rdata) -> ServiceRecord | Address:
-    if rdata.rdtype != dns.rdatatype.SRV:
-        return ip_address(rdata.to_text())
+def _read_service(rdata: dns.rdata.Rdata) -> ServiceRecord:
     priority, weight, port, target = rdata.to_text().split()
     name = target.removesuffix(".").lower()
     if name and not _NAME.fullmatch(name):
         raise FailedResolutionError(f"SRV target is no host name: {target!r}")
-    return ServiceRecord(priority=int(priority), weight=int(weight), target=name or ".", port=int(port))
+    return ServiceRecord(priority=int(priority), weight=int(weight), target=name or NO_TARGET, port=int(port))

@@ -282,7 +282,7 @@ class TestReadingAnswers:
 
 
 class TestCache:
-    ANSWER = DNSAnswer(exists=True, is_secure=True, records=(RECORD,), ttl_seconds=10)
+    ANSWER = DNSAnswer(exists=True, is_secure=True, services=(RECORD,), ttl_seconds=10)
 
     def test_answer_is_remembered(self) -> None:
         with resolving(reply_with(RECORD_TEXT)) as (resolver, server):
