@@ -43,3 +43,7 @@ class AuthorizationSpentError(RegistrationRefusedError):
 
 class KeyMismatchError(RegistrationRefusedError):
     """A registration authorisation (PNRA) was granted to another key."""
+
+
+class CollectionRefusedError(GatewayError):
+    """A collection authorisation (CCA) has been used before, or is being used by another call."""

@@ -1,7 +1,7 @@
 """The object store: parcels and cargoes as opaque octets under a key, on whatever back end STORAGES names.
 
-Services call the functions here. `store_object` and `store_objects` return only once the octets are on stable
-storage.
+Services call the functions here and nothing else. `store_object` and `store_objects` return only once the octets are
+on stable storage.
 """
 
 import os
@@ -69,6 +69,34 @@ def remove_stale_temporary_files() -> int:
         return default_storage.remove_stale_temporary_files()
 
 
+def list_folders(folder: str) -> list[str]:
+    """The names of the folders in a folder, which need not exist; raises `StorageUnavailableError`."""
+    try:
+        with _failures_of_the_store():
+            return default_storage.listdir(folder)[0]
+    except ObjectMissingError:
+        return []
+
+
+def list_objects(folder: str) -> Iterator[str]:
+    """The keys in a folder, which need not exist, in no order; raises `StorageUnavailableError`."""
+    storage: Storage = default_storage
+    with suppress(ObjectMissingError), _failures_of_the_store():
+        files = (
+            storage.iterate_files(folder)
+            if isinstance(storage, DurableFileSystemStorage)
+            else storage.listdir(folder)[1]
+        )
+        for name in files:
+            yield f"{folder}/{name}"
+
+
+def find_object_time(key: str) -> datetime:
+    """When the key was last written; raises `ObjectMissingError` or `StorageUnavailableError`."""
+    with _failures_of_the_store():
+        return default_storage.get_modified_time(key)
+
+
 @contextmanager
 def _failures_of_the_store() -> Iterator[None]:
     try:
@@ -129,6 +157,13 @@ class DurableFileSystemStorage(Storage):
             for entry in entries:
                 (folders if entry.is_dir() else files).append(entry.name)
         return folders, files
+
+    def iterate_files(self, path: str) -> Iterator[str]:
+        """The names of the files in a folder, however many, in no order."""
+        with os.scandir(self.path(path)) as entries:
+            for entry in entries:
+                if entry.is_file():
+                    yield entry.name
 
     def remove_stale_temporary_files(self, *, older_than_seconds: float = STALE_TEMPORARY_FILE_SECONDS) -> int:
         """Remove temporary files that no living writer can own; returns their number."""

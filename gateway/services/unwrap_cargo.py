@@ -38,7 +38,7 @@ from gateway.services.lease_cargo import (
     prolonged_lease,
 )
 from gateway.services.record_parcels import Recorded, announce, find_repeated, record_parcels
-from gateway.services.save_peer_key import save_peer_key
+from gateway.services.remember_peer_key import remember_peer_key
 from gateway.services.sort_cargo_items import SortedItems, sort_items, split_into_batches
 from gateway.storage import load_object
 
@@ -76,7 +76,7 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
 
 def _unwrap(cargo: IncomingCargo, clock: Clock) -> None:
     try:
-        items = _open(cargo)
+        items = _open(cargo, clock())
     except (InvalidMessageError, UnknownKeyError, ObjectMissingError) as error:
         _refuse(cargo, error, clock())
         return
@@ -86,13 +86,13 @@ def _unwrap(cargo: IncomingCargo, clock: Clock) -> None:
     _settle(cargo, skipped, clock())
 
 
-def _open(cargo: IncomingCargo) -> Sequence[bytes]:
+def _open(cargo: IncomingCargo, now: datetime) -> Sequence[bytes]:
     """The items in the cargo. Its dates and path were checked when it was accepted, and may have ended since."""
     message = Cargo.deserialize(load_object(cargo.object_key))
     if message.sender_certificate.node_id != cargo.peer_id:
         raise UnauthorizedSenderError("Cargo is signed by another peer than it was accepted from")
     unwrapped = unwrap_payload(message, get_keystore())
-    save_peer_key(cargo.peer_id, unwrapped.peer_key, message.creation_date)
+    remember_peer_key(cargo.peer_id, unwrapped.peer_key, message.creation_date, now)
     return CargoMessageSet.deserialize(unwrapped.plaintext).items
 
 

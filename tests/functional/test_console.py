@@ -148,6 +148,8 @@ def test_locked_database_is_told_to_probes(console: GatewayProcess) -> None:
         "identity": "ok",
         "own_certificate": "ok",
         "session_key": "ok",
+        "upkeep": "ok",
+        "queues": "ok",
     }
     assert took < 3
     assert alive.status == 200

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from gateway.console.headers import HEADERS
-from gateway.models import OwnCertificate, StoredKey
+from gateway.models import MaintenanceJob, OwnCertificate, StoredKey
 from gateway.private_files import make_private_folder
 from gateway.servers.wsgi import EDGE
 from gateway.services.survey_record import forget_survey
@@ -44,7 +44,8 @@ def test_gateway_is_ready(client: Client) -> None:
     status, answer = read(client)
     assert status == 200
     assert answer["status"] == "ok"
-    assert list(answer["checks"]) == ["database", "storage", "identity", "own_certificate", "session_key"]
+    checks = ["database", "storage", "identity", "own_certificate", "session_key", "upkeep", "queues"]
+    assert list(answer["checks"]) == checks
     assert answer["checks"]["own_certificate"]["days_left"] == 179.9
     assert answer["checks"]["session_key"]["age_days"] == 0
 
@@ -53,6 +54,12 @@ def test_warning_is_still_ready(client: Client) -> None:
     StoredKey.objects.filter(kind=StoredKey.Kind.SESSION).update(created_at=timezone.now() - timedelta(days=61))
     status, answer = read(client)
     assert (status, answer["status"], answer["checks"]["session_key"]["status"]) == (200, "warning", "warning")
+
+
+def test_silent_upkeep_is_still_ready(client: Client) -> None:
+    MaintenanceJob.objects.create(name="job", last_finished_at=timezone.now() - timedelta(hours=1))
+    status, answer = read(client)
+    assert (status, answer["status"], answer["checks"]["upkeep"]["status"]) == (200, "warning", "warning")
 
 
 def test_expired_certificate_is_not_ready(client: Client) -> None:

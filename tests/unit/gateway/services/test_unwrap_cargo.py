@@ -766,7 +766,7 @@ class Steps:
         for owner, name in (
             (module, "lease_cargo"),
             (module, "load_object"),
-            (module, "save_peer_key"),
+            (module, "remember_peer_key"),
             (durable_intake, "store_objects"),
             (module, "change_leased_cargo"),
             (module, "apply_collection_acks"),
