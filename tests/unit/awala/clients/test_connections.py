@@ -195,6 +195,27 @@ class TestTLS:
         assert isinstance(error, ConnectionFailedError)
         assert "timed out" in str(error)
 
+    def test_time_limit_is_for_each_write_and_not_for_the_body(
+        self, open_connections: Open, tls_server_context: ssl.SSLContext
+    ) -> None:
+        def read_slowly(connection: socket.socket, server: RawServer) -> None:
+            left = size
+            with tls_server_context.wrap_socket(connection, server_side=True) as secured:
+                read_request(secured)
+                while left > 0:
+                    left -= len(secured.recv(65_536))
+                    time.sleep(0.0005)
+                secured.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+                # Closing at once, with octets unread, could undo the answer.
+                server.over.wait(10)
+
+        size = 32_000_000
+        started_at = time.monotonic()
+        with serve_raw(read_slowly) as server:
+            url = f"https://localhost:{server.port}/"
+            assert post(open_connections(timeout=0.4), url, bytes(size + 65_536)).status == 202
+        assert time.monotonic() - started_at > 0.8
+
 
 class TestStaleConnection:
     def test_request_is_repeated(self, open_connections: Open) -> None:
