@@ -2,7 +2,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -250,6 +250,58 @@ class TestStaleConnection:
             post(connections, server.url)
             connections.close()
             assert post(connections, server.url).status == 202
+
+
+class TestIdleConnection:
+    """As seen by a server that waits for its end."""
+
+    @pytest.fixture
+    def has_ended(self) -> Event:
+        return Event()
+
+    @pytest.fixture
+    def server(self, has_ended: Event) -> Iterator[RawServer]:
+        def wait_for_the_end(connection: socket.socket, _: RawServer) -> None:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            while connection.recv(100):
+                pass
+            has_ended.set()
+
+        with serve_raw(wait_for_the_end) as server:
+            yield server
+
+    def test_is_kept(self, open_connections: Open, server: RawServer, has_ended: Event) -> None:
+        connections = open_connections()
+        post(connections, server.url)
+        with serve(lambda _: Reply(status=202)) as other:
+            post(connections, other.url)
+        assert not has_ended.wait(0.1)
+
+    def test_gives_way_when_there_are_too_many(
+        self, open_connections: Open, server: RawServer, has_ended: Event
+    ) -> None:
+        connections = open_connections(limit=1)
+        post(connections, server.url)
+        with serve(lambda _: Reply(status=202)) as other:
+            post(connections, other.url)
+        assert has_ended.wait(5)
+
+    def test_is_given_up_when_it_expires(
+        self, open_connections: Open, server: RawServer, has_ended: Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("awala.clients.connections._KEEP_ALIVE_SECONDS", 0)
+        connections = open_connections()
+        post(connections, server.url)
+        with serve(lambda _: Reply(status=202)) as other:
+            post(connections, other.url)
+        assert has_ended.wait(5)
+
+    def test_ends_with_the_pool(self, open_connections: Open, server: RawServer, has_ended: Event) -> None:
+        connections = open_connections()
+        post(connections, server.url)
+        connections.close()
+        assert has_ended.wait(5)
 
 
 class TestMisbehaviour:
