@@ -22,6 +22,7 @@ from awala.clients.http import Answer, tls_context
 
 # Everything that one answer may send, headers and framing included: a body serves only to say what went wrong.
 MAX_RECEIVED: Final = 131_072
+_WRITE_SIZE: Final = 65_536
 # Servers close idle connections after 5 seconds or more.
 _KEEP_ALIVE_SECONDS: Final = 30
 
@@ -299,7 +300,8 @@ class _Stream(httpcore.NetworkStream):
         try:
             while remaining:
                 self._socket.settimeout(exchange.limit())
-                remaining = remaining[self._socket.send(remaining) :]
+                # TLS counts all that it is given as one write, and a large parcel may take longer than that may.
+                remaining = remaining[self._socket.send(remaining[:_WRITE_SIZE]) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:
