@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from awala.clients.errors import CollectedAlreadyError
+from awala.cms.enveloped_data import EnvelopedData
 from awala.messages.cargo import Cargo
 from awala.messages.parcel_collection_ack import ParcelCollectionAck
 from awala.pki.path import build_path
@@ -161,8 +162,6 @@ def test_session_goes_on_with_the_key_in_the_cargo(gateway: GatewayProcess, devi
     (octets,) = collect(gateway, make_cca(device))
 
     # As in every exchange of the protocol: the answer is encrypted to the key that came last.
-    from awala.cms.enveloped_data import EnvelopedData  # noqa: PLC0415
-
     session_key = EnvelopedData.deserialize(Cargo.deserialize(octets).payload).originator_session_key()
     assert collect(gateway, make_cca(device, session_key=session_key))
 
