@@ -1,6 +1,7 @@
 """The courier server as a whole: its services, TLS and limits, in a process of its own."""
 
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,29 @@ def test_metrics(gateway: GatewayProcess) -> None:
     assert 'gateway_cogrpc_calls_total{code="OK",method="DeliverCargo"}' in text
     assert 'gateway_cargoes_total{outcome="refused"}' in text
     assert 'gateway_refusals_total{kind="cargo_refused"}' in text
+
+
+def test_connections_with_nothing_to_do_are_closed(start_gateway: StartGateway) -> None:
+    process = start_gateway(COGRPC_MAX_CONNECTION_IDLE_SECONDS="1")
+    with (
+        socket.create_connection(("127.0.0.1", process.ports.cogrpc), timeout=30) as silent,
+        socket.create_connection(("127.0.0.1", process.ports.cogrpc), timeout=10) as idle,
+    ):
+        # The preface of HTTP/2 and an empty SETTINGS frame.
+        idle.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+        _read_to_the_end(idle)
+        # This one never said anything.
+        _read_to_the_end(silent)
+
+
+def _read_to_the_end(connection: socket.socket) -> None:
+    """Fails if the other side does not close within the connection's time limit."""
+    while connection.recv(65_536):
+        pass
+
+
+def test_port_in_use_is_named(gateway: GatewayProcess, tmp_path: Path) -> None:
+    other = GatewayProcess(tmp_path / "data", environment={"COGRPC_BIND": gateway.cogrpc_address})
+
+    with pytest.raises(GatewayStartError, match=r"CogRPC cannot listen on 127\.0\.0\.1:\d+: Address already in use"):
+        other.manage("rungateway")

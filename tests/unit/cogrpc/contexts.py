@@ -21,6 +21,7 @@ class FakeContext:
         self.sent: list[Any] = []
         self.status: tuple[grpc.StatusCode, str] | None = None
         self.is_done = False
+        self.is_stuck = False
         self._metadata = metadata
         self._is_writing = False
 
@@ -34,7 +35,7 @@ class FakeContext:
         # gRPC takes one message at a time.
         assert not self._is_writing
         self._is_writing = True
-        await asyncio.sleep(0)
+        await (asyncio.Event().wait() if self.is_stuck else asyncio.sleep(0))
         self.sent.append(message)
         self._is_writing = False
 
