@@ -31,9 +31,22 @@ class KeyStore(Protocol):
     def load_identity_key(self, node_id: str) -> RSAPrivateKey: ...
 
     def save_session_key(
-        self, key_id: bytes, private_key: EllipticCurvePrivateKey, node_id: str, peer_id: str | None = None
+        self,
+        key_id: bytes,
+        private_key: EllipticCurvePrivateKey,
+        node_id: str,
+        peer_id: str | None = None,
+        *,
+        created_at: datetime | None = None,
     ) -> None: ...
 
     def load_session_key(self, key_id: bytes, peer_id: str) -> EllipticCurvePrivateKey: ...
 
     def find_latest_unbound_session_key(self, node_id: str) -> SessionKeyEntry | None: ...
+
+    def delete_session_keys_created_before(self, moment: datetime, node_id: str, *, limit: int) -> int:
+        """Forget session keys of that identity, at most so many; returns their number.
+
+        The latest unbound key stays, whatever its age: connection parameters need one.
+        """
+        ...

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+from django.utils import timezone
 
 from gateway.errors import KeyUnavailableError, UnknownKeyError
 from gateway.keystores.base import SessionKeyEntry
@@ -42,9 +44,21 @@ class DatabaseKeyStore:
         return private_key
 
     def save_session_key(
-        self, key_id: bytes, private_key: EllipticCurvePrivateKey, node_id: str, peer_id: str | None = None
+        self,
+        key_id: bytes,
+        private_key: EllipticCurvePrivateKey,
+        node_id: str,
+        peer_id: str | None = None,
+        *,
+        created_at: datetime | None = None,
     ) -> None:
-        row = StoredKey(kind=StoredKey.Kind.SESSION, key_id=key_id.hex(), node_id=node_id, peer_id=peer_id or "")
+        row = StoredKey(
+            kind=StoredKey.Kind.SESSION,
+            key_id=key_id.hex(),
+            node_id=node_id,
+            peer_id=peer_id or "",
+            created_at=created_at or timezone.now(),
+        )
         self._save(row, private_key)
 
     def load_session_key(self, key_id: bytes, peer_id: str) -> EllipticCurvePrivateKey:
@@ -57,8 +71,7 @@ class DatabaseKeyStore:
 
     def find_latest_unbound_session_key(self, node_id: str) -> SessionKeyEntry | None:
         with record_errors():
-            keys = StoredKey.objects.filter(kind=StoredKey.Kind.SESSION, node_id=node_id, peer_id="")
-            row = keys.order_by("-created_at").first()
+            row = _find_latest_unbound(node_id)
         if row is None:
             return None
         return SessionKeyEntry(
@@ -66,6 +79,15 @@ class DatabaseKeyStore:
             private_key=self._open_session_key(row),
             created_at=row.created_at,
         )
+
+    def delete_session_keys_created_before(self, moment: datetime, node_id: str, *, limit: int) -> int:
+        with record_errors():
+            latest = _find_latest_unbound(node_id)
+            old = StoredKey.objects.filter(kind=StoredKey.Kind.SESSION, node_id=node_id, created_at__lt=moment)
+            if latest is not None:
+                old = old.exclude(pk=latest.pk)
+            primary_keys = list(old.values_list("pk", flat=True)[:limit])
+            return StoredKey.objects.filter(pk__in=primary_keys).delete()[0]
 
     def _save(self, row: StoredKey, private_key: RSAPrivateKey | EllipticCurvePrivateKey) -> None:
         clear = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
@@ -91,6 +113,11 @@ class DatabaseKeyStore:
         if not isinstance(private_key, EllipticCurvePrivateKey):
             raise KeyUnavailableError("the session key is not an ECDH key")
         return private_key
+
+
+def _find_latest_unbound(node_id: str) -> StoredKey | None:
+    keys = StoredKey.objects.filter(kind=StoredKey.Kind.SESSION, node_id=node_id, peer_id="")
+    return keys.order_by("-created_at").first()
 
 
 def _find(kind: StoredKey.Kind, key_id: str) -> StoredKey | None:

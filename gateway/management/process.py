@@ -29,11 +29,15 @@ class MainServer(Protocol):
 
 
 class ThreadedServer(Protocol):
-    """A server that has threads of its own; stopping it returns at once."""
+    """A server that runs in threads of its own."""
 
     def start(self) -> None: ...
-    def stop(self, seconds: float) -> None: ...
-    def join(self) -> None: ...
+
+    def stop(self, seconds: float) -> None:
+        """Take nothing new and end what runs, for as long at most. Returns at once, even in a signal handler."""
+
+    def join(self) -> None:
+        """Wait until it has stopped."""
 
 
 class WaitForSignal:

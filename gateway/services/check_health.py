@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -22,17 +23,23 @@ from awala.pki import keys
 from gateway.errors import GatewayError, StorageUnavailableError
 from gateway.first_start import is_set_up
 from gateway.keystores import get_keystore
-from gateway.models import OwnCertificate, SpentAuthorization, record_errors
+from gateway.models import IncomingCargo, MaintenanceJob, OwnCertificate, SpentAuthorization, record_errors
+from gateway.services.due_destinations import find_due_destinations
 from gateway.services.load_identity import load_identity
 from gateway.shared_call import SharedCall
 from gateway.storage import delete_object, load_object, store_object
 
 LIMIT_SECONDS = 2.0
 MAX_SESSION_KEY_AGE = timedelta(days=60)
+# Some job of the upkeep is due each minute.
+MAX_UPKEEP_SILENCE = timedelta(minutes=10)
+MAX_OVERDUE = timedelta(minutes=5)
 
 # One key per process: processes that probe at once do not meet, and a crash leaves one tiny object at the most.
 _PROBE_KEY = f"health/{uuid.uuid4()}"
 _PROBE_OCTETS = b"probe"
+# Of the queue for the Internet, so that the longest does not take longer than anybody waits.
+_MAX_PAGES: Final = 100
 
 log = structlog.get_logger(__name__)
 
@@ -86,10 +93,13 @@ def check_health(now: datetime, *, limit_seconds: float = LIMIT_SECONDS) -> Heal
 
 
 def _conclude(name: str, call: "Future[tuple[Finding, float]]", limit_seconds: float) -> Check:
-    if not call.done():
-        detail = f"no answer within {limit_seconds:g} s"
-        return Check(name=name, finding=Finding(status=Status.FAILED, detail=detail), seconds=limit_seconds)
-    finding, seconds = call.result()
+    if call.done():
+        finding, seconds = call.result()
+    else:
+        finding = Finding(status=Status.FAILED, detail=f"no answer within {limit_seconds:g} s")
+        seconds = limit_seconds
+    if name in _ADVISORY and finding.status is Status.FAILED:
+        finding = replace(finding, status=Status.WARNING)
     return Check(name=name, finding=finding, seconds=round(seconds, 4))
 
 
@@ -139,7 +149,7 @@ def _check_certificate(now: datetime) -> Finding:
     if now < row.starts_at:
         return Finding(status=Status.FAILED, detail="it is not valid yet: the clock may be wrong", facts=facts)
     if now >= row.starts_at + (row.expires_at - row.starts_at) / 2:
-        detail = f"{(row.expires_at - now).days} days left: its renewal is due, which the next start does"
+        detail = f"{(row.expires_at - now).days} days left: its renewal is due, which upkeep does each hour"
         return Finding(status=Status.WARNING, detail=detail, facts=facts)
     return Finding(status=Status.OK, detail=f"{(row.expires_at - now).days} days left", facts=facts)
 
@@ -154,6 +164,38 @@ def _check_session_key(now: datetime) -> Finding:
         detail = f"{age.days} days old, more than {MAX_SESSION_KEY_AGE.days}"
         return Finding(status=Status.WARNING, detail=detail, facts=facts)
     return Finding(status=Status.OK, detail=f"{age.days} days old", facts=facts)
+
+
+def _check_upkeep(now: datetime) -> Finding:
+    """Tell whether beat and workers do their regular work."""
+    with record_errors():
+        jobs = list(MaintenanceJob.objects.all())
+    ended = [job.last_finished_at for job in jobs if job.last_finished_at is not None]
+    if not jobs:
+        return Finding(status=Status.OK, detail="it has not begun yet")
+    if not ended or now - max(ended) > MAX_UPKEEP_SILENCE:
+        detail = "nothing was done for long: a worker and beat have to run"
+        return Finding(status=Status.WARNING, detail=detail)
+    facts: Facts = {"last_finished_at": max(ended).isoformat()}
+    if failing := sorted(job.name for job in jobs if job.has_failed):
+        return Finding(status=Status.WARNING, detail=f"failing: {', '.join(failing)}", facts=facts)
+    return Finding(status=Status.OK, detail="every job was done when it was due", facts=facts)
+
+
+def _check_queues(now: datetime) -> Finding:
+    """Tell whether what is due is also done."""
+    latest = now - MAX_OVERDUE
+    with record_errors():
+        cargo = IncomingCargo.objects.filter(state=IncomingCargo.State.PENDING, next_attempt_at__lt=latest)
+        is_cargo_overdue = cargo.exists()
+        # What could have been attempted then: an address that was held back at that time has been due for less long.
+        are_parcels_overdue = any(page.due for page in islice(find_due_destinations(latest), _MAX_PAGES))
+    overdue = [name for name, is_so in (("cargo", is_cargo_overdue), ("parcels", are_parcels_overdue)) if is_so]
+    if overdue:
+        minutes = MAX_OVERDUE // timedelta(minutes=1)
+        detail = f"{' and '.join(overdue)} due for more than {minutes} minutes: workers are too few, or do not run"
+        return Finding(status=Status.WARNING, detail=detail)
+    return Finding(status=Status.OK, detail="nothing is overdue")
 
 
 def _days(duration: timedelta) -> float:
@@ -184,5 +226,9 @@ _CALLS: Final = MappingProxyType(
         "identity": SharedCall(_timed(_check_identity)),
         "own_certificate": SharedCall(_timed(_check_certificate)),
         "session_key": SharedCall(_timed(_check_session_key)),
+        "upkeep": SharedCall(_timed(_check_upkeep)),
+        "queues": SharedCall(_timed(_check_queues)),
     }
 )
+# They look at what other processes do. Their failure says nothing about this one, so nobody is sent elsewhere for it.
+_ADVISORY: Final = frozenset({"upkeep", "queues"})

@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,20 @@ import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import InMemoryStorage
+from django.utils import timezone
 from pytest_django import Settings
 
 from gateway.errors import ObjectMissingError, StorageUnavailableError
 from gateway.storage import (
     DurableFileSystemStorage,
     delete_object,
+    find_object_time,
+    list_folders,
+    list_objects,
     load_object,
     remove_stale_temporary_files,
     store_object,
+    store_objects,
 )
 
 KEY = "parcels/gateway-bound/0abc/1"
@@ -140,6 +146,53 @@ def record_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
     return steps
+
+
+def test_many_objects_are_flushed_with_each_folder_once(object_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = {f"{folder}/{number}": f"{folder} {number}".encode() for folder in "ab" for number in range(3)}
+    store_objects(dict.fromkeys(objects, b"old"))
+    steps = record_steps(monkeypatch)
+
+    store_objects(objects)
+
+    assert {key: load_object(key) for key in objects} == objects
+    names = [step if step == "rename" else os.path.relpath(step, object_store) for step in steps]
+    assert all(name.startswith("tmp/") for name in names[:6])
+    assert names[6:] == ["rename"] * 6 + ["a", "b"]
+
+
+def test_failure_between_many_objects_leaves_nothing_temporary(
+    object_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_fsync, flushes_left = os.fsync, [True, True]
+
+    def fsync(descriptor: int) -> None:
+        if not flushes_left:
+            raise OSError(28, "No space left on device")
+        flushes_left.pop()
+        real_fsync(descriptor)
+
+    store_object("a/0", b"octets")
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    with pytest.raises(StorageUnavailableError, match="No space left"):
+        store_objects({f"a/{number}": b"octets" for number in range(1, 5)})
+
+    assert [path.name for path in (object_store / "a").iterdir()] == ["0"]
+    assert not list((object_store / "tmp").iterdir())
+
+
+def test_no_objects_are_stored() -> None:
+    store_objects({})
+
+
+def test_many_objects_are_stored_on_other_back_ends(settings: Settings) -> None:
+    use_backend(settings, "django.core.files.storage.InMemoryStorage")
+    objects = {"a/1": b"one", "b/2": b"two"}
+
+    store_objects(objects)
+
+    assert {key: load_object(key) for key in objects} == objects
 
 
 def test_full_disk_is_reported_and_leaves_nothing(object_store: Path) -> None:
@@ -311,3 +364,51 @@ def test_back_end_that_renames_is_refused(settings: Settings) -> None:
 
     with pytest.raises(StorageUnavailableError, match="other keys"):
         store_object(KEY, b"second")
+
+
+@pytest.mark.parametrize(
+    "backend", ["gateway.storage.DurableFileSystemStorage", "django.core.files.storage.InMemoryStorage"]
+)
+def test_objects_and_folders_are_listed(settings: Settings, tmp_path: Path, backend: str) -> None:
+    options = {"location": tmp_path / "listed"}
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend, "OPTIONS": options}}
+    for key in ("parcels/a/1", "parcels/a/2", "parcels/b/3", "parcels/4"):
+        store_object(key, b"octets")
+
+    assert sorted(list_folders("parcels")) == ["a", "b"]
+    assert sorted(list_objects("parcels/a")) == ["parcels/a/1", "parcels/a/2"]
+    assert list(list_objects("parcels")) == ["parcels/4"]
+    assert (list_folders("elsewhere"), list(list_objects("elsewhere"))) == ([], [])
+
+
+def test_objects_may_be_deleted_while_they_are_listed() -> None:
+    for number in range(100):
+        store_object(f"parcels/{number}", b"octets")
+
+    for key in list_objects("parcels"):
+        delete_object(key)
+
+    assert not list(list_objects("parcels"))
+
+
+def test_objects_are_dated() -> None:
+    before = timezone.now() - timedelta(seconds=1)
+    store_object(KEY, b"octets")
+
+    assert before <= find_object_time(KEY) <= timezone.now()
+
+
+def test_absent_object_has_no_date() -> None:
+    with pytest.raises(ObjectMissingError):
+        find_object_time(KEY)
+
+
+def test_store_that_cannot_be_listed_is_told(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    options = {"location": tmp_path / "file"}
+    settings.STORAGES = settings.STORAGES | {"default": {**settings.STORAGES["default"], "OPTIONS": options}}
+
+    with pytest.raises(StorageUnavailableError):
+        list_folders("parcels")
+    with pytest.raises(StorageUnavailableError):
+        list(list_objects("parcels"))

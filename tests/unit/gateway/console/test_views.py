@@ -11,11 +11,17 @@ from django.test import Client
 from django.utils import timezone
 
 from gateway.console.headers import HEADERS
-from gateway.models import OwnCertificate, StoredKey
+from gateway.models import MaintenanceJob, OwnCertificate, StoredKey
 from gateway.private_files import make_private_folder
 from gateway.servers.wsgi import EDGE
 from gateway.services.survey_record import forget_survey
-from tests.unit.gateway.factories import make_outgoing_parcel, make_peer, make_stored_parcel
+from tests.unit.gateway.factories import (
+    make_destination,
+    make_incoming_cargo,
+    make_outgoing_parcel,
+    make_peer,
+    make_stored_parcel,
+)
 
 PAGES = ("livez", "readyz", "metrics")
 
@@ -44,7 +50,8 @@ def test_gateway_is_ready(client: Client) -> None:
     status, answer = read(client)
     assert status == 200
     assert answer["status"] == "ok"
-    assert list(answer["checks"]) == ["database", "storage", "identity", "own_certificate", "session_key"]
+    checks = ["database", "storage", "identity", "own_certificate", "session_key", "upkeep", "queues"]
+    assert list(answer["checks"]) == checks
     assert answer["checks"]["own_certificate"]["days_left"] == 179.9
     assert answer["checks"]["session_key"]["age_days"] == 0
 
@@ -53,6 +60,12 @@ def test_warning_is_still_ready(client: Client) -> None:
     StoredKey.objects.filter(kind=StoredKey.Kind.SESSION).update(created_at=timezone.now() - timedelta(days=61))
     status, answer = read(client)
     assert (status, answer["status"], answer["checks"]["session_key"]["status"]) == (200, "warning", "warning")
+
+
+def test_silent_upkeep_is_still_ready(client: Client) -> None:
+    MaintenanceJob.objects.create(name="job", last_finished_at=timezone.now() - timedelta(hours=1))
+    status, answer = read(client)
+    assert (status, answer["status"], answer["checks"]["upkeep"]["status"]) == (200, "warning", "warning")
 
 
 def test_expired_certificate_is_not_ready(client: Client) -> None:
@@ -114,6 +127,28 @@ def test_gauges_come_from_the_database(client: Client) -> None:
     expiry = OwnCertificate.objects.get().expires_at.timestamp()
     assert metrics["gateway_own_certificate_expiry_timestamp_seconds"] == expiry
     assert metrics["gateway_session_key_created_timestamp_seconds"] == pytest.approx(now.timestamp(), abs=30)
+
+
+def test_gauges_tell_of_cargo_destinations_and_upkeep(client: Client) -> None:
+    now = timezone.now()
+    make_incoming_cargo(size=1_000, received_at=now - timedelta(hours=1))
+    make_incoming_cargo(state="invalid")
+    make_destination(state="open")
+    make_destination(is_paused=True)
+    MaintenanceJob.objects.create(name="expiry", last_finished_at=now, has_failed=True)
+    metrics = read_metrics(client)
+    assert metrics["gateway_incoming_cargoes"] == 1
+    assert metrics["gateway_incoming_bytes"] == 1_000
+    assert metrics["gateway_incoming_oldest_age_seconds"] == pytest.approx(3_600, abs=30)
+    assert metrics["gateway_invalid_cargoes"] == 1
+    assert metrics["gateway_destinations_in_trouble"] == 1
+    assert metrics["gateway_destinations_paused"] == 1
+    assert metrics["gateway_upkeep_failed_jobs"] == 1
+    assert metrics["gateway_upkeep_finished_timestamp_seconds"] == pytest.approx(now.timestamp(), abs=0.001)
+
+
+def test_gateway_without_upkeep_has_no_time_of_it(client: Client) -> None:
+    assert "gateway_upkeep_finished_timestamp_seconds" not in read_metrics(client)
 
 
 def test_gateway_without_identity_has_metrics(client: Client) -> None:

@@ -1,5 +1,6 @@
 import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -204,3 +205,48 @@ def test_settings_name_the_keystore(session_key: EllipticCurvePrivateKey) -> Non
     get_keystore().save_session_key(KEY_ID, session_key, NODE_ID)
 
     assert get_keystore().load_session_key(KEY_ID, PEER_ID).private_numbers() == session_key.private_numbers()
+
+
+def test_session_key_is_dated(keystore: DatabaseKeyStore, session_key: EllipticCurvePrivateKey) -> None:
+    moment = timezone.now() - timedelta(days=7)
+    keystore.save_session_key(KEY_ID, session_key, NODE_ID, created_at=moment)
+
+    entry = keystore.find_latest_unbound_session_key(NODE_ID)
+    assert entry is not None
+    assert entry.created_at == moment
+
+
+def save_aged(keystore: DatabaseKeyStore, key_id: bytes, *, days: int, **values: Any) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    created_at = timezone.now() - timedelta(days=days)
+    keystore.save_session_key(key_id, key, **{"node_id": NODE_ID} | values, created_at=created_at)
+
+
+def list_session_keys() -> set[str]:
+    return set(StoredKey.objects.filter(kind=StoredKey.Kind.SESSION).values_list("key_id", flat=True))
+
+
+def test_old_session_keys_are_deleted_but_for_the_latest_that_is_unbound(
+    keystore: DatabaseKeyStore, identity_key: RSAPrivateKey
+) -> None:
+    keystore.save_identity_key(NODE_ID, identity_key)
+    save_aged(keystore, b"\x01", days=20)
+    save_aged(keystore, b"\x02", days=11)
+    save_aged(keystore, b"\x03", days=12, peer_id=PEER_ID)
+    save_aged(keystore, b"\x04", days=9, peer_id=PEER_ID)
+    save_aged(keystore, b"\x05", days=20, node_id=make_node_id())
+    moment = timezone.now() - timedelta(days=10)
+
+    assert keystore.delete_session_keys_created_before(moment, NODE_ID, limit=10) == 2
+    assert keystore.delete_session_keys_created_before(moment, NODE_ID, limit=10) == 0
+
+    assert list_session_keys() == {"02", "04", "05"}
+    assert keystore.load_identity_key(NODE_ID) is not None
+
+
+def test_old_session_keys_are_deleted_a_few_at_a_time(keystore: DatabaseKeyStore) -> None:
+    for number in range(5):
+        save_aged(keystore, bytes([number]), days=20, peer_id=PEER_ID)
+    moment = timezone.now() - timedelta(days=10)
+
+    assert [keystore.delete_session_keys_created_before(moment, NODE_ID, limit=2) for _ in range(4)] == [2, 2, 1, 0]

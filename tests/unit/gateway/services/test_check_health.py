@@ -13,17 +13,18 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from awala.pki import keys
-from gateway.models import OwnCertificate, SpentAuthorization, StoredKey
+from gateway.models import Destination, IncomingCargo, MaintenanceJob, OwnCertificate, SpentAuthorization, StoredKey
 from gateway.services import check_health as module
 from gateway.services.check_health import Finding, Status, check_health
 from gateway.services.ensure_identity import ensure_identity
 from gateway.services.load_identity import forget_identity
 from gateway.shared_call import SharedCall
+from tests.unit.gateway.factories import make_incoming_cargo, make_outgoing_parcel
 
 # The checks run in threads of their own, which see what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CHECKS = {"database", "storage", "identity", "own_certificate", "session_key"}
+CHECKS = {"database", "storage", "identity", "own_certificate", "session_key", "upkeep", "queues"}
 LIFE = timedelta(days=180)
 
 
@@ -83,12 +84,12 @@ def test_locked_database_fails_once_its_time_is_up() -> None:
 
 def test_database_of_another_release_fails() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE django_migrations SET name = 'later' WHERE app = 'gateway' AND name = '0001_initial'")
+        cursor.execute("UPDATE django_migrations SET app = 'elsewhere' WHERE app = 'gateway'")
     try:
         assert "not up to date" in find("database").detail
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE django_migrations SET name = '0001_initial' WHERE name = 'later'")
+            cursor.execute("UPDATE django_migrations SET app = 'gateway' WHERE app = 'elsewhere'")
 
 
 def test_folder_that_is_a_file_fails(tmp_path: Path, settings: Settings) -> None:
@@ -161,6 +162,73 @@ def test_session_key_warns_after_sixty_days(days: int, status: Status) -> None:
 def test_missing_session_key_fails() -> None:
     StoredKey.objects.filter(kind=StoredKey.Kind.SESSION).delete()
     assert failed_checks() == {"session_key"}
+
+
+def test_upkeep_that_has_not_begun_is_no_cause_for_concern() -> None:
+    assert find("upkeep").status is Status.OK
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(9, Status.OK), (11, Status.WARNING)])
+def test_silence_of_the_upkeep_is_told(minutes: int, status: Status) -> None:
+    now = timezone.now()
+    MaintenanceJob.objects.create(name="daily", last_finished_at=now - timedelta(hours=20))
+    MaintenanceJob.objects.create(name="newest", last_finished_at=now - timedelta(minutes=minutes))
+    MaintenanceJob.objects.create(name="begun", last_started_at=now)
+    assert find("upkeep", now).status is status
+
+
+def test_upkeep_that_never_ends_is_told() -> None:
+    MaintenanceJob.objects.create(name="begun", last_started_at=timezone.now())
+    assert find("upkeep").status is Status.WARNING
+
+
+def test_job_that_fails_is_told() -> None:
+    now = timezone.now()
+    MaintenanceJob.objects.create(name="good", last_finished_at=now)
+    MaintenanceJob.objects.create(name="bad", last_finished_at=now, has_failed=True, last_outcome="a long story")
+    finding = find("upkeep", now)
+    assert (finding.status, finding.detail) == (Status.WARNING, "failing: bad")
+
+
+def test_cargo_that_nobody_unwraps_is_told() -> None:
+    now = timezone.now()
+    cargo = make_incoming_cargo(next_attempt_at=now - timedelta(minutes=4))
+    make_incoming_cargo(next_attempt_at=now - timedelta(days=1), state="invalid")
+    assert find("queues", now).status is Status.OK
+
+    IncomingCargo.objects.filter(pk=cargo.pk).update(next_attempt_at=now - timedelta(minutes=6))
+    finding = find("queues", now)
+    assert (finding.status, finding.detail[:9]) == (Status.WARNING, "cargo due")
+
+
+def test_parcels_that_nobody_delivers_are_told() -> None:
+    now = timezone.now()
+    make_outgoing_parcel(next_attempt_at=now - timedelta(minutes=4))
+    assert find("queues", now).status is Status.OK
+
+    make_outgoing_parcel(next_attempt_at=now - timedelta(minutes=6))
+    finding = find("queues", now)
+    assert (finding.status, finding.detail[:11]) == (Status.WARNING, "parcels due")
+
+
+@pytest.mark.parametrize("minutes", [-30, 4])
+def test_parcels_for_an_address_that_is_held_back_are_not_overdue(minutes: int) -> None:
+    """Nor those for one that was until a moment ago."""
+    now = timezone.now()
+    Destination.objects.create(internet_address="dead.example", next_attempt_at=now - timedelta(minutes=minutes))
+    make_outgoing_parcel(destination="dead.example", next_attempt_at=now - timedelta(days=1))
+    assert find("queues", now).status is Status.OK
+
+
+def test_what_others_fail_at_makes_nobody_unready() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE gateway_maintenancejob RENAME TO elsewhere")
+    try:
+        assert find("upkeep").status is Status.WARNING
+        assert not failed_checks()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO gateway_maintenancejob")
 
 
 def test_unforeseen_errors_fail_their_check_alone(monkeypatch: pytest.MonkeyPatch) -> None:
