@@ -12,7 +12,7 @@ from typing import TypeVar
 from django.db import IntegrityError
 from django.db.models import Model
 
-from gateway.errors import StorageUnavailableError
+from gateway.errors import RecordChangedError, StorageUnavailableError
 from gateway.group_commit import commit_together
 from gateway.models import record_errors
 from gateway.storage import delete_object, store_object, store_objects
@@ -68,7 +68,7 @@ def _commit(object_keys: Collection[str], attempts: Sequence[tuple[Callable[[], 
     try:
         with record_errors():
             for write_rows, rows in hopeful:
-                with suppress(IntegrityError):
+                with suppress(IntegrityError, RecordChangedError):
                     return commit_together(partial(write, write_rows), *rows)
             return commit_together(partial(write, write_last), *last_rows)
     except BaseException:
