@@ -14,6 +14,8 @@ MAX_RAMF_PAYLOAD_SIZE = 8_388_608
 MAX_PLAINTEXT_SIZE = 8_322_048
 # Items in one cargo: room for a full one of the smallest messages that deserve it (54 000 collection ACKs).
 MAX_CARGO_ITEMS = 65_536
+# Pings: room for a path of the largest certificates that deployed nodes issue, in Base64.
+MAX_PING_SIZE = 65_536
 MAX_MESSAGE_ID_LENGTH = 64
 MAX_RECIPIENT_ID_LENGTH = 1_024
 MAX_INTERNET_ADDRESS_LENGTH = 1_024

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.postgresql import PostgreSQL, run_postgresql
 from tests.functional.gateway_process import GatewayProcess, set_up
+from tests.functional.redis_server import RedisServer
 
 _numbers = itertools.count(1)
 
@@ -22,9 +23,9 @@ class Surroundings:
         return quick if self.is_quick else thorough
 
     @contextmanager
-    def all_in_one(self) -> Iterator[GatewayProcess]:
-        """`rungateway` on SQLite, with the settings that it has by itself."""
-        with GatewayProcess(self._new_data_dir()) as gateway:
+    def all_in_one(self, **environment: str) -> Iterator[GatewayProcess]:
+        """`rungateway` on SQLite, with the settings that it has by itself but for these."""
+        with GatewayProcess(self._new_data_dir(), environment=environment) as gateway:
             yield gateway
 
     @contextmanager
@@ -42,6 +43,28 @@ class Surroundings:
                 GatewayProcess(data_dir, "runpoweb", environment=environment) as poweb,
             ):
                 yield pohttp, poweb, postgresql
+
+    @contextmanager
+    def worker_alone(self, destination: str, port: int) -> Iterator[GatewayProcess]:
+        """`runworker` with the beat inside, not started yet, on PostgreSQL and Redis; it delivers to a port of ours.
+
+        Raises PostgreSQLMissingError or RedisMissingError.
+        """
+        with run_postgresql(self.folder) as postgresql, RedisServer(self.folder) as redis:
+            environment = {
+                "DATABASE_URL": postgresql.url,
+                "INTERNET_ADDRESS": "gateway.example.com",
+                "REDIS_URL": redis.url,
+                "POHTTP_USE_TLS": "false",
+                "INTERNET_ADDRESS_OVERRIDES": f"{destination}=127.0.0.1:{port}",
+            }
+            data_dir = self._new_data_dir()
+            set_up(data_dir, **environment)
+            worker = GatewayProcess(data_dir, "runworker", environment=environment)
+            try:
+                yield worker
+            finally:
+                worker.close()
 
     def _new_data_dir(self) -> Path:
         return self.folder / f"data-{next(_numbers)}"

@@ -26,7 +26,11 @@ class ObjectMissingError(GatewayError):
 
 
 class KeyUnavailableError(GatewayError):
-    """A private key is unknown, belongs to another peer, or cannot be opened with this key store's key."""
+    """A private key of ours is lost, or cannot be opened with this key store's key."""
+
+
+class UnknownKeyError(KeyUnavailableError):
+    """There is no such session key, or it serves another peer: whoever encrypted to it is to blame, not we."""
 
 
 class RegistrationRefusedError(GatewayError):
@@ -39,3 +43,7 @@ class AuthorizationSpentError(RegistrationRefusedError):
 
 class KeyMismatchError(RegistrationRefusedError):
     """A registration authorisation (PNRA) was granted to another key."""
+
+
+class CollectionRefusedError(GatewayError):
+    """A collection authorisation (CCA) has been used before, or is being used by another call."""

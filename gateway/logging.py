@@ -82,13 +82,22 @@ def _standard_library(level: str, shared: list[Processor], renderers: list[Proce
             # Django's own configuration gives these handlers of their own.
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
-            # These describe every request, every frame and every wait.
+            # These describe every request, every frame, every task and every wait.
             **{name: {"level": _at_least(level, "WARNING")} for name in _CHATTY},
         },
     }
 
 
-_CHATTY = ("asyncio", "daphne.http_protocol", "daphne.ws_protocol", "httpcore", "httpx", "waitress.queue")
+_CHATTY = (
+    "asyncio",
+    "celery.app.trace",
+    "celery.worker.strategy",
+    "daphne.http_protocol",
+    "daphne.ws_protocol",
+    "httpcore",
+    "httpx",
+    "waitress.queue",
+)
 
 
 def _at_least(level: str, floor: str) -> str:

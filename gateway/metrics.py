@@ -1,8 +1,9 @@
-"""Rate, errors and duration of the requests of each edge, and what became of parcels there, for /metrics."""
+"""Rate, errors and duration of the requests of each edge, and what became of parcels and cargo, for /metrics."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import Literal, Protocol, TypeVar, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -22,7 +23,46 @@ _PARCELS = Counter(
     "Parcels accepted, refused for what they are, failed to be taken because of us, and collected.",
     ["edge", "outcome"],
 )
+_TASKS = Counter("gateway_tasks", "Tasks that workers in this process have ended.", ["task", "outcome"])
+_TASK_DURATIONS = Histogram(
+    "gateway_task_seconds",
+    "Time that tasks took, without their wait in the queue.",
+    ["task"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 240),
+)
+_HINTS = Counter(
+    "gateway_hints", "Hints sent to workers, and dropped: the sweep makes up for those.", ["task", "outcome"]
+)
 _COLLECTED = _PARCELS.labels("poweb", "collected")
+
+_DELIVERIES = Counter("gateway_deliveries", "Parcels posted to Internet addresses, by what came of it.", ["outcome"])
+_DELIVERY_SECONDS = Histogram(
+    "gateway_delivery_seconds",
+    "Time from the start of a delivery to an Internet address to its end, redirects included.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+_COGRPC_CALLS = Counter("gateway_cogrpc_calls", "Calls of couriers that have ended.", ["method", "code"])
+_CARGOES = Counter(
+    "gateway_cargoes",
+    "Cargoes accepted, refused for what they are, failed to be taken because of us, and sent.",
+    ["outcome"],
+)
+CargoOutcome = Literal["accepted", "refused", "failed", "sent"]
+# Asked for at once, so that Prometheus sees them grow from zero.
+_CARGOES_BY_OUTCOME = MappingProxyType({outcome: _CARGOES.labels(outcome) for outcome in get_args(CargoOutcome)})
+
+_CARGOES_OPENED = Counter(
+    "gateway_cargoes_opened",
+    "Cargoes unwrapped to the end, found invalid once opened, and put off because of us.",
+    ["outcome"],
+)
+OpeningOutcome = Literal["unwrapped", "invalid", "failed"]
+_OPENED_BY_OUTCOME = MappingProxyType({name: _CARGOES_OPENED.labels(name) for name in get_args(OpeningOutcome)})
+_CARGO_ITEMS = Counter(
+    "gateway_cargo_items",
+    "Items taken out of cargo: parcels new and repeated, collection ACKs, and what was ignored or skipped.",
+    ["outcome"],
+)
 
 COLLECTIONS_OPEN = Gauge("gateway_collections_open", "Connections on which private gateways collect parcels.")
 """The consumer tells it where to count."""
@@ -79,3 +119,36 @@ def counts_parcels(edge: str) -> "Callable[[Callable[[Request], Response]], Call
 
 def count_collected_parcel() -> None:
     _COLLECTED.inc()
+
+
+def observe_delivery(*, outcome: str, seconds: float) -> None:
+    _DELIVERIES.labels(outcome).inc()
+    _DELIVERY_SECONDS.observe(seconds)
+
+
+def count_cogrpc_call(method: str, code: str) -> None:
+    """Count a call by the name of its method, without the service, and that of its gRPC status."""
+    _COGRPC_CALLS.labels(method, code).inc()
+
+
+def count_cargo(outcome: CargoOutcome) -> None:
+    _CARGOES_BY_OUTCOME[outcome].inc()
+
+
+def count_opened_cargo(outcome: OpeningOutcome) -> None:
+    _OPENED_BY_OUTCOME[outcome].inc()
+
+
+def count_cargo_items(**numbers: int) -> None:
+    """Count what was taken out of a cargo, by outcome."""
+    for outcome, number in numbers.items():
+        _CARGO_ITEMS.labels(outcome).inc(number)
+
+
+def observe_task(*, task: str, outcome: str, seconds: float) -> None:
+    _TASKS.labels(task, outcome).inc()
+    _TASK_DURATIONS.labels(task).observe(seconds)
+
+
+def count_hint(*, task: str, outcome: str) -> None:
+    _HINTS.labels(task, outcome).inc()

@@ -21,6 +21,7 @@ from awala.messages.certificate_rotation import CertificateRotation
 from awala.messages.certification_path import CertificationPath
 from awala.messages.parcel import Parcel
 from awala.messages.parcel_collection_ack import ParcelCollectionAck
+from awala.messages.ping import Ping
 from awala.messages.service_message import ServiceMessage
 from awala.parcel_delivery import ParcelDelivery
 from awala.pki import keys
@@ -116,6 +117,7 @@ DECODERS: Mapping[str, Decoder] = MappingProxyType(
         "certification path": CertificationPath.deserialize,
         "PCA": ParcelCollectionAck.deserialize,
         "service message": ServiceMessage.deserialize,
+        "ping": Ping.deserialize,
         "PNRA": read_authorization,
         "PNRR": RegistrationRequest.deserialize,
         "PNR": Registration.deserialize,

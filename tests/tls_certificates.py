@@ -1,5 +1,6 @@
 """The certificate of a TLS server called localhost; only who is given it trusts it."""
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,9 @@ class ServerCertificate:
     key_file: Path
 
 
-def write_server_certificate(folder: Path) -> ServerCertificate:
+def write_server_certificate(folder: Path, *, ip_addresses: tuple[str, ...] = ()) -> ServerCertificate:
+    """It names the server by these IP addresses as well."""
+    names = [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(each)) for each in ip_addresses)]
     key = factories.rsa_key("localhost")
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     certificate = (
@@ -31,7 +34,7 @@ def write_server_certificate(folder: Path) -> ServerCertificate:
         .serial_number(1)
         .not_valid_before(factories.NOT_BEFORE)
         .not_valid_after(factories.NOT_BEFORE + timedelta(days=10_000))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     written = ServerCertificate(certificate_file=folder / "localhost.pem", key_file=folder / "localhost-key.pem")

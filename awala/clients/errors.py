@@ -12,9 +12,40 @@ class ClientError(AwalaError):
 
 
 class ServerUnavailableError(ClientError):
-    """The server was not reached, did not answer in time, or says that it cannot serve now."""
+    """The server was not reached, did not answer in time, or says that it cannot serve now.
+
+    ``retry_after_seconds`` is how long the server asks to be left alone, if it says so.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ConnectionFailedError(ServerUnavailableError):
+    """No connection came about, so nothing was sent."""
+
+
+class ForbiddenTargetError(ConnectionFailedError):
+    """The server is in a network that strangers may not send us to."""
+
+
+class ResolutionError(ConnectionFailedError):
+    """The domain name system does not say where the server is. The children say why."""
+
+
+class UnsignedResolutionError(ResolutionError):
+    """The answer is not secured by DNSSEC, so anybody may have made it up."""
+
+
+class FailedResolutionError(ResolutionError):
+    """The resolver failed to find out, or what it found is bogus: signatures that do not hold."""
+
+
+class MissingServiceError(ResolutionError):
+    """There is no such service, or no such host, at present."""
 
 
 class InvalidAnswerError(ClientError):
@@ -33,6 +64,18 @@ class RejectedRequestError(ClientError):
 
 class RefusedParcelError(RejectedRequestError):
     """The server will never accept this parcel, which may be deleted (RS-007, RS-016)."""
+
+
+class RejectedCallError(ClientError):
+    """The server refuses a gRPC call, whatever it carries; ``code`` is the name of the gRPC status."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CollectedAlreadyError(RejectedCallError):
+    """The collection authorisation (CCA) was used before, and may be deleted (RS-008)."""
 
 
 class CollectionClosedError(ClientError):

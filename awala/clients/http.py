@@ -3,11 +3,14 @@
 import contextlib
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -16,9 +19,15 @@ from awala.errors import InvalidArgumentError
 
 # What the deployed JavaScript client reads of an answer.
 MAX_ANSWER_SIZE = 1_048_576
+MAX_REDIRECTS: Final = 3
+MAX_RETRY_AFTER_SECONDS: Final = 3_600
 _MAX_MESSAGE_LENGTH = 200
+# The only ones that repeat the request as it was.
+_REDIRECTS = frozenset((HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT))
 # Refusals that pass with time: too slow, too early, too many requests.
 _PASSING = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
+# Those which may say how long they last (RFC 9110, section 10.2.3; RFC 6585, section 4).
+_TIMED = frozenset((HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +37,7 @@ class Answer:
     status: int
     content_type: str
     location: str | None
+    retry_after: str | None = None
     body: bytes = field(repr=False)
 
     @property
@@ -44,6 +54,17 @@ class Answer:
         printable = "".join(c if c.isprintable() else " " for c in str(text)[:_MAX_MESSAGE_LENGTH]).strip()
         return f"HTTP {self.status}: {printable}" if printable else f"HTTP {self.status}"
 
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """How long the server asks to be left alone, an hour at most; ``None`` if it does not say."""
+        if self.status not in _TIMED or self.retry_after is None:
+            return None
+        try:
+            seconds = _read_retry_after(self.retry_after.strip())
+        except (ValueError, OverflowError):
+            return None
+        return min(max(seconds, 0), MAX_RETRY_AFTER_SECONDS)
+
     def check_success(self) -> None:
         """Check that the status is 2xx.
 
@@ -54,7 +75,9 @@ class Answer:
         if self.is_success:
             return
         if self.status // 100 == 5 or self.status in _PASSING:
-            raise ServerUnavailableError(f"Server cannot serve now: {self.description}")
+            raise ServerUnavailableError(
+                f"Server cannot serve now: {self.description}", retry_after_seconds=self.retry_after_seconds
+            )
         if self.status // 100 == 4:
             raise RejectedRequestError(f"Server rejected the request: {self.description}", status=self.status)
         raise InvalidAnswerError(f"Unexpected answer: {self.description}")
@@ -107,6 +130,7 @@ def request(
                 status=response.status_code,
                 content_type=response.headers.get("Content-Type", ""),
                 location=response.headers.get("Location"),
+                retry_after=response.headers.get("Retry-After"),
                 body=_read_body(response),
             )
     except httpx.RemoteProtocolError as error:
@@ -124,6 +148,43 @@ def _read_body(response: httpx.Response) -> bytes:
         if len(body) > MAX_ANSWER_SIZE:
             raise InvalidAnswerError("Answer is too large")
     return body
+
+
+def _read_retry_after(value: str) -> float:
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    moment = parsedate_to_datetime(value)
+    # A date without its zone is in UTC (RFC 9110, section 5.6.7).
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+
+
+def follow_redirects(url: str, send: Callable[[str], Answer]) -> Answer:
+    """Return the first answer that is no redirect, repeating the request by ``send`` wherever it is redirected to.
+
+    Up to three redirects are followed, but never from HTTPS to HTTP.
+
+    :raises InvalidAnswerError: if a redirect is one too many, or makes no sense
+    :raises ClientError: as ``send`` does
+    """
+    target = url
+    for _ in range(1 + MAX_REDIRECTS):
+        answer = send(target)
+        if answer.status not in _REDIRECTS:
+            return answer
+        target = _resolve_redirect(target, answer.location)
+    raise InvalidAnswerError(f"More than {MAX_REDIRECTS} redirects from {url}")
+
+
+def _resolve_redirect(url: str, location: str | None) -> str:
+    if not location:
+        raise InvalidAnswerError("Redirect does not say where to")
+    try:
+        target = check_url(urljoin(url, location))
+    except (InvalidArgumentError, ValueError) as error:
+        raise InvalidAnswerError(f"Redirect to an impossible place: {location[:_MAX_MESSAGE_LENGTH]!r}") from error
+    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+        raise InvalidAnswerError("Redirect from HTTPS to HTTP")
+    return target
 
 
 def check_url(url: str) -> str:

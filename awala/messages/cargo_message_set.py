@@ -1,11 +1,16 @@
 """CargoMessageSet: the plaintext of cargo, a list of serialised messages (RS-000)."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Self
+from datetime import datetime
+from typing import Final, Self
 
 from awala.asn1 import ber, der
 from awala.errors import InvalidArgumentError, MalformedMessageError
 from awala.limits import MAX_CARGO_ITEM_SIZE, MAX_CARGO_ITEMS, MAX_PLAINTEXT_SIZE
+
+# What the deployed libraries reckon for the header of a set, and of each item in it (RS-001).
+ELEMENT_HEADER_SIZE: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,3 +51,51 @@ class CargoMessageSet:
         if len(octets) > MAX_PLAINTEXT_SIZE:
             raise InvalidArgumentError("Cargo message set is too large")
         return octets
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpiringItem:
+    """A serialised message on its way into cargo, and until when it is of use."""
+
+    octets: bytes = field(repr=False)
+    expiry: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """The messages of one cargo, which is of use as long as the last of them is."""
+
+    message_set: CargoMessageSet
+    expiry: datetime
+
+
+def batch_items(items: Iterable[ExpiringItem], *, capacity: int = MAX_PLAINTEXT_SIZE) -> Iterator[Batch]:
+    """Yield the items in sets of ``capacity`` octets at the most, in their order (RS-000).
+
+    As in the deployed libraries, an item goes into the set at hand if it fits, and otherwise begins the next one.
+    An item that is too large for the capacity, but not for cargo, has a set of its own. Of ``items`` no more are
+    taken than the set at hand needs, and one.
+
+    :raises InvalidArgumentError: if an item is too large for any cargo
+    """
+    batch: list[ExpiringItem] = []
+    size = ELEMENT_HEADER_SIZE
+    for item in items:
+        item_size = len(item.octets) + ELEMENT_HEADER_SIZE
+        if batch and (size + item_size > capacity or len(batch) == MAX_CARGO_ITEMS):
+            yield _take(batch)
+            size = ELEMENT_HEADER_SIZE
+        batch.append(item)
+        size += item_size
+    if batch:
+        yield _take(batch)
+
+
+def _take(items: list[ExpiringItem]) -> Batch:
+    """Make the items a batch, and empty the list: whoever waits for the next batch holds nothing of this one."""
+    batch = Batch(
+        message_set=CargoMessageSet(items=tuple(item.octets for item in items)),
+        expiry=max(item.expiry for item in items),
+    )
+    items.clear()
+    return batch

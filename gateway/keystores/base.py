@@ -20,6 +20,8 @@ class SessionKeyEntry:
 class KeyStore(Protocol):
     """Keeps private keys. What is asked for and cannot be had raises `KeyUnavailableError`.
 
+    A session key that does not exist, or serves another peer, raises its subclass `UnknownKeyError`.
+
     Node ids name identities of this gateway, peer ids private gateways. A session key that is bound to a peer
     serves that peer alone; an unbound one, which connection parameters publish, serves all.
     """

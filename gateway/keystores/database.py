@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.utils import timezone
 
-from gateway.errors import KeyUnavailableError
+from gateway.errors import KeyUnavailableError, UnknownKeyError
 from gateway.keystores.base import SessionKeyEntry
 from gateway.models.availability import record_errors
 from gateway.models.stored_key import StoredKey
@@ -35,7 +35,10 @@ class DatabaseKeyStore:
         self._save(StoredKey(kind=StoredKey.Kind.IDENTITY, key_id=node_id, node_id=node_id), private_key)
 
     def load_identity_key(self, node_id: str) -> RSAPrivateKey:
-        private_key = self._open(_find(StoredKey.Kind.IDENTITY, node_id))
+        row = _find(StoredKey.Kind.IDENTITY, node_id)
+        if row is None:
+            raise KeyUnavailableError("there is no such identity key")
+        private_key = self._open(row)
         if not isinstance(private_key, RSAPrivateKey):
             raise KeyUnavailableError("the identity key is not an RSA key")
         return private_key
@@ -60,8 +63,10 @@ class DatabaseKeyStore:
 
     def load_session_key(self, key_id: bytes, peer_id: str) -> EllipticCurvePrivateKey:
         row = _find(StoredKey.Kind.SESSION, key_id.hex())
+        if row is None:
+            raise UnknownKeyError("there is no such session key")
         if row.peer_id not in {"", peer_id}:
-            raise KeyUnavailableError("the session key is bound to another peer")
+            raise UnknownKeyError("the session key is bound to another peer")
         return self._open_session_key(row)
 
     def find_latest_unbound_session_key(self, node_id: str) -> SessionKeyEntry | None:
@@ -115,12 +120,9 @@ def _find_latest_unbound(node_id: str) -> StoredKey | None:
     return keys.order_by("-created_at").first()
 
 
-def _find(kind: StoredKey.Kind, key_id: str) -> StoredKey:
+def _find(kind: StoredKey.Kind, key_id: str) -> StoredKey | None:
     with record_errors():
-        row = StoredKey.objects.filter(kind=kind, key_id=key_id).first()
-    if row is None:
-        raise KeyUnavailableError(f"there is no such {kind} key")
-    return row
+        return StoredKey.objects.filter(kind=kind, key_id=key_id).first()
 
 
 def _context(row: StoredKey) -> bytes:

@@ -28,6 +28,18 @@ class MainServer(Protocol):
     def stop(self) -> None: ...
 
 
+class ThreadedServer(Protocol):
+    """A server that runs in threads of its own."""
+
+    def start(self) -> None: ...
+
+    def stop(self, seconds: float) -> None:
+        """Take nothing new and end what runs, for as long at most. Returns at once, even in a signal handler."""
+
+    def join(self) -> None:
+        """Wait until it has stopped."""
+
+
 class WaitForSignal:
     """Occupies the main thread of a process whose servers have threads of their own."""
 
@@ -42,7 +54,7 @@ class WaitForSignal:
         self._told.put(None)
 
 
-def serve(*, main: MainServer, threaded: Sequence[WaitressServer], on_ready: Callable[[], None]) -> None:
+def serve(*, main: MainServer, threaded: Sequence[ThreadedServer], on_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; then drain, and return within ten seconds, whatever hangs."""
 
     def leave(*_: object) -> None:

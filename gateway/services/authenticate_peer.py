@@ -1,9 +1,11 @@
-"""Finds out which private gateways speak to us, by what they sign (RS-016)."""
+"""Finds out which private gateways speak to us, by what they sign (RS-000, RS-016)."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from awala.asn1 import oids
+from awala.errors import UnauthorizedSenderError
+from awala.ramf import RAMFMessage
 from awala.signatures import verify_detached
 from gateway.group_commit import commit_together
 from gateway.models import Peer, record_errors
@@ -23,6 +25,18 @@ def authenticate_collector(nonce_signatures: Iterable[bytes], nonce: bytes, now:
     with record_errors():
         commit_together(lambda: Peer.objects.filter(node_id__in=peer_ids).update(last_seen_at=now))
     return peer_ids
+
+
+def authenticate_sender(message: RAMFMessage, now: datetime) -> str:
+    """The id of the private gateway that signed cargo, or a CCA, for us; raises `UnauthorizedSenderError`.
+
+    Its certificate must be directly under one of ours: whoever is further down is an endpoint or its peer.
+    """
+    path = message.authorized_path(load_identity(now).certificates, now=now, links=VERIFIED_LINKS)
+    sender, *issuers = path
+    if len(issuers) > 1:
+        raise UnauthorizedSenderError("Sender is no private gateway of ours")
+    return sender.node_id
 
 
 def _verify(signature: bytes, plaintext: bytes, oid: bytes, now: datetime) -> str:

@@ -9,9 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from django.db import IntegrityError, transaction
 
 from awala.errors import MalformedMessageError
-from awala.pki import keys
 from awala.pki.certificate import Certificate
-from awala.pki.issuance import issue_gateway_certificate
 from awala.registration import Registration, RegistrationAuthorization, RegistrationRequest
 from awala.session_key import SessionKey, generate_session_key
 from gateway.errors import AuthorizationSpentError, KeyMismatchError
@@ -19,7 +17,7 @@ from gateway.group_commit import commit_together
 from gateway.keystores import get_keystore
 from gateway.models import Event, Peer, SpentAuthorization, record_errors
 from gateway.services.authorize_registration import KEY_DIGEST_SIZE, NONCE_SIZE
-from gateway.services.ensure_identity import BACKDATING, CERTIFICATE_LIFETIME
+from gateway.services.certify_peer import certify_peer
 from gateway.services.load_identity import Identity, load_identity
 
 log = structlog.get_logger(__name__)
@@ -37,7 +35,7 @@ def register_node(request_serialized: bytes, now: datetime) -> bytes:
         request.authorization_serialized, identity.private_key.public_key(), now=now
     )
     _check_key(request, authorization)
-    certificate = _issue_certificate(request, identity, now)
+    certificate = certify_peer(request.public_key_der, identity, now)
     session_key, session_private_key = generate_session_key()
     registration = Registration(
         node_certificate=certificate,
@@ -63,17 +61,6 @@ def _check_key(request: RegistrationRequest, authorization: RegistrationAuthoriz
     digest = hashlib.sha256(request.public_key_der).digest()
     if not hmac.compare_digest(digest, authorization.gateway_data[:KEY_DIGEST_SIZE]):
         raise KeyMismatchError("the authorisation was granted to another key")
-
-
-def _issue_certificate(request: RegistrationRequest, identity: Identity, now: datetime) -> Certificate:
-    return issue_gateway_certificate(
-        subject_public_key=keys.load_rsa_public_key(request.public_key_der),
-        issuer_private_key=identity.private_key,
-        issuer_certificate=identity.issuer_certificate,
-        not_before=now - BACKDATING,
-        not_after=now - BACKDATING + CERTIFICATE_LIFETIME,
-        serial_number=keys.generate_serial_number(),
-    )
 
 
 def _spend(authorization: RegistrationAuthorization) -> None:

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
-Edge = Literal["poweb", "pohttp", "console"]
-Command = Literal["rungateway", "runpoweb", "runpohttp", "runconsole", "uvicorn"]
+Edge = Literal["poweb", "pohttp", "cogrpc", "console"]
+Command = Literal["rungateway", "runpoweb", "runpohttp", "runcogrpc", "runworker", "runconsole", "uvicorn"]
 
 PROJECT = Path(__file__).parent.parent.parent
 START_SECONDS = 60.0
@@ -25,12 +26,17 @@ _HOST = "127.0.0.1"
 # Below the range from which systems take ports for outgoing connections, so that a restart finds its own free.
 _PORTS = range(20_000, 32_000)
 _EDGES: Mapping[Command, tuple[Edge, ...]] = {
-    "rungateway": ("poweb", "pohttp", "console"),
+    "rungateway": ("poweb", "pohttp", "cogrpc", "console"),
     "runpoweb": ("poweb",),
     "runpohttp": ("pohttp",),
+    "runcogrpc": ("cogrpc",),
+    "runworker": (),
     "runconsole": ("console",),
     "uvicorn": ("poweb",),
 }
+# What a command that serves nothing says once it is ready.
+_ANNOUNCEMENTS: Mapping[Command, bytes] = {"runworker": b"Worker  "}
+_OPTIONS: Mapping[Command, tuple[str, ...]] = {"runworker": ("--beat",)}
 _UVICORN_OPTIONS = (
     *("--ws", "websockets-sansio", "--ws-ping-interval", "5", "--ws-ping-timeout", "4", "--ws-max-size", "65536"),
     *("--timeout-graceful-shutdown", "8", "--log-level", "warning"),
@@ -50,19 +56,20 @@ class Ports:
 
     poweb: int
     pohttp: int
+    cogrpc: int
     console: int
 
     @classmethod
     def choose(cls) -> Self:
-        poweb, pohttp, console = _free_ports(3)
-        return cls(poweb=poweb, pohttp=pohttp, console=console)
+        poweb, pohttp, cogrpc, console = _free_ports(4)
+        return cls(poweb=poweb, pohttp=pohttp, cogrpc=cogrpc, console=console)
 
 
 class GatewayProcess:
     """Start it, or enter its `with` block; it may be started again on the same data and ports after it has ended.
 
     `environment` is added to settings that make the command serve on `ports` of the loopback. Roles in processes of
-    their own share a data folder; `runpoweb`, `runpohttp`, `runconsole` and `uvicorn` need one that was set up.
+    their own share a data folder; each command but `rungateway` needs one that was set up.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class GatewayProcess:
         self.environment = dict(environment or {})
         self.log_path = data_dir.with_name(f"{data_dir.name}.{command}.log")
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     def __enter__(self) -> Self:
         return self.start()
@@ -95,6 +103,10 @@ class GatewayProcess:
     @property
     def pohttp_url(self) -> str:
         return f"http://{_HOST}:{self.ports.pohttp}"
+
+    @property
+    def cogrpc_address(self) -> str:
+        return f"{_HOST}:{self.ports.cogrpc}"
 
     @property
     def console_url(self) -> str:
@@ -130,6 +142,7 @@ class GatewayProcess:
         """Returns once every port of the command answers; raises GatewayStartError."""
         assert not self.is_running
         with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 [*self.wrapper, *self._arguments()],
                 cwd=PROJECT,
@@ -145,12 +158,17 @@ class GatewayProcess:
     def wait_until_ready(self, timeout: float = START_SECONDS) -> None:
         deadline = time.monotonic() + timeout
         for edge in _EDGES[self.command]:
-            while not self._answers(edge, deadline - time.monotonic()):
-                if not self.is_running or time.monotonic() > deadline:
-                    message = f"{self.command} does not serve {edge}:\n{self.log[-LOG_TAIL:]}"
-                    self.close()
-                    raise GatewayStartError(message)
-                time.sleep(0.02)
+            self._wait_for(partial(self._answers, edge, deadline), edge, deadline)
+        if announcement := _ANNOUNCEMENTS.get(self.command):
+            self._wait_for(partial(self._has_written, announcement), "its queues", deadline)
+
+    def _wait_for(self, is_served: Callable[[], bool], name: str, deadline: float) -> None:
+        while not is_served():
+            if not self.is_running or time.monotonic() > deadline:
+                message = f"{self.command} does not serve {name}:\n{self.log[-LOG_TAIL:]}"
+                self.close()
+                raise GatewayStartError(message)
+            time.sleep(0.02)
 
     def stop(self, timeout: float = STOP_SECONDS) -> int:
         """Ask it to end (SIGTERM) and return its exit status; raises `subprocess.TimeoutExpired`."""
@@ -210,7 +228,7 @@ class GatewayProcess:
         if self.command == "uvicorn":
             where = ("--host", _HOST, "--port", str(self.ports.poweb))
             return [sys.executable, "-m", "uvicorn", "gateway.asgi:application", *where, *_UVICORN_OPTIONS]
-        return [sys.executable, "manage.py", self.command]
+        return [sys.executable, "manage.py", self.command, *_OPTIONS.get(self.command, ())]
 
     def _make_environment(self) -> dict[str, str]:
         inherited = {
@@ -223,15 +241,26 @@ class GatewayProcess:
             "GATEWAY_DATA_DIR": str(self.data_dir),
             "POWEB_BIND": f"{_HOST}:{self.ports.poweb}",
             "POHTTP_BIND": f"{_HOST}:{self.ports.pohttp}",
+            "COGRPC_BIND": self.cogrpc_address,
             "CONSOLE_BIND": f"{_HOST}:{self.ports.console}",
-            # No test uses it, and it must not equal one of those above.
-            "COGRPC_BIND": f"{_HOST}:0",
             "LOG_FORMAT": "json",
+            # Nothing listens there: no test asks a resolver that is not its own.
+            "DOH_RESOLVER_URL": f"http://{_HOST}:9/dns-query",
             **self.environment,
         }
 
-    def _answers(self, edge: Edge, timeout: float) -> bool:
-        connection = http.client.HTTPConnection(_HOST, getattr(self.ports, edge), timeout=max(timeout, 0.1))
+    def _has_written(self, text: bytes) -> bool:
+        """Whether it has, since it was last started."""
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_start)
+            return text in log.read()
+
+    def _answers(self, edge: Edge, deadline: float) -> bool:
+        if edge == "cogrpc":
+            return _takes_connections(self.ports.cogrpc)
+        connection = http.client.HTTPConnection(
+            _HOST, getattr(self.ports, edge), timeout=max(deadline - time.monotonic(), 0.1)
+        )
         try:
             connection.request("HEAD", "/livez" if edge == "console" else "/")
             connection.getresponse().read()
@@ -240,6 +269,14 @@ class GatewayProcess:
         finally:
             connection.close()
         return True
+
+
+def _takes_connections(port: int) -> bool:
+    try:
+        with socket.create_connection((_HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def set_up(data_dir: Path, **environment: str) -> None:

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from tests.functional import npm_answers
 from tests.functional.npm_collection import NpmCollection
+from tests.functional.npm_couriers import NpmCouriers
 from tests.functional.npm_process import NpmProcess
-from tests.functional.npm_readers import PATIENCE_SECONDS, NpmReaders, Octets
+from tests.functional.npm_readers import PATIENCE_SECONDS, Octets
 from tests.functional.npm_values import (
     CertificateKind,
     CertificationPath,
@@ -67,7 +68,7 @@ LIFETIME = timedelta(days=30)
 Params = dict[str, Any]
 
 
-class NpmClients(NpmReaders):
+class NpmClients(NpmCouriers):
     """One Node process with the libraries loaded. Methods may be called from several threads at once."""
 
     @classmethod

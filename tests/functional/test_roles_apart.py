@@ -1,8 +1,6 @@
 """Each role a process of its own, on PostgreSQL and Redis: one stores, the other pushes."""
 
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,8 +10,9 @@ import pytest
 
 from benchmarks.postgresql import PostgreSQLMissingError, run_postgresql
 from tests.functional.collector import Collector
-from tests.functional.gateway_process import GatewayProcess, Ports, set_up
+from tests.functional.gateway_process import GatewayProcess, set_up
 from tests.functional.private_gateway import PrivateGateway, deliver_pohttp
+from tests.functional.redis_server import RedisMissingError, RedisServer
 
 # Collectors look at the queue by themselves every 20 to 30 seconds: what comes sooner, a hint brought.
 HINT_SECONDS = 10
@@ -25,14 +24,11 @@ pytestmark = pytest.mark.functional
 class Roles:
     poweb: GatewayProcess
     pohttp: GatewayProcess
-    redis: "subprocess.Popen[bytes]"
+    redis: RedisServer
 
 
 @pytest.fixture(scope="module")
 def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
-    redis_server = shutil.which("redis-server")
-    if redis_server is None:
-        _give_up("there is no redis-server on the PATH")
     folder = tmp_path_factory.mktemp("roles")
     # PostgreSQL runs under another account, which has to reach its folder.
     for parent in (folder, *folder.parents[:3]):
@@ -41,17 +37,13 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
     with ExitStack() as stack:
         try:
             postgresql = stack.enter_context(run_postgresql(folder))
-        except PostgreSQLMissingError as error:
+            redis = stack.enter_context(RedisServer(folder))
+        except (PostgreSQLMissingError, RedisMissingError) as error:
             _give_up(str(error))
-        redis_port = Ports.choose().console
-        command = [str(redis_server), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", ""]
-        redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
-        stack.callback(redis.wait)
-        stack.callback(redis.kill)
         environment = {
             "INTERNET_ADDRESS": "gateway.example.com",
             "DATABASE_URL": postgresql.url,
-            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "REDIS_URL": redis.url,
         }
         set_up(folder / "data", **environment)
         poweb = stack.enter_context(GatewayProcess(folder / "data", "runpoweb", environment=environment))
@@ -81,7 +73,6 @@ def test_parcel_stored_by_one_process_is_pushed_by_another(roles: Roles) -> None
 def test_intake_and_collection_go_on_without_redis(roles: Roles) -> None:
     device = PrivateGateway.register(roles.poweb)
     roles.redis.kill()
-    roles.redis.wait()
     parcel = device.make_parcel()
 
     started_at = time.monotonic()

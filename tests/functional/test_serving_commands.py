@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.functional.conftest import StartGateway
+from tests.functional.couriers import deliver
 from tests.functional.gateway_process import GatewayProcess, GatewayStartError, Ports, set_up
 
 pytestmark = pytest.mark.functional
@@ -80,7 +81,7 @@ def test_open_collection_is_closed_with_4000(start_gateway: StartGateway) -> Non
     assert time.monotonic() - started_at < 10
 
 
-@pytest.mark.parametrize("command", ["runpoweb", "runpohttp", "runconsole"])
+@pytest.mark.parametrize("command", ["runpoweb", "runpohttp", "runcogrpc", "runconsole"])
 def test_role_refuses_a_database_that_is_not_set_up(tmp_path: Path, command: str) -> None:
     with pytest.raises(GatewayStartError, match=r"run `manage\.py setupgateway` first"):
         GatewayProcess(tmp_path / "data").manage(command)
@@ -89,12 +90,15 @@ def test_role_refuses_a_database_that_is_not_set_up(tmp_path: Path, command: str
 def test_roles_run_apart(start_gateway: StartGateway, tmp_path: Path) -> None:
     set_up(tmp_path / "data")
 
-    poweb, pohttp, console = (start_gateway(command) for command in ("runpoweb", "runpohttp", "runconsole"))
+    poweb, pohttp, cogrpc, console = (
+        start_gateway(command) for command in ("runpoweb", "runpohttp", "runcogrpc", "runconsole")
+    )
 
     assert httpx.get(poweb.poweb_url).status_code == 200
     assert httpx.get(pohttp.pohttp_url).status_code == 200
     assert httpx.get(f"{console.console_url}/admin/login/").status_code == 200
-    assert [process.stop() for process in (poweb, pohttp, console)] == [0, 0, 0]
+    assert deliver(cogrpc, b"whatever it is") == ["0"]
+    assert [process.stop() for process in (poweb, pohttp, cogrpc, console)] == [0, 0, 0, 0]
 
 
 def test_setup_can_be_repeated(tmp_path: Path) -> None:

@@ -9,14 +9,30 @@
 import { createInterface } from 'node:readline';
 
 import { commands as bench } from './bench.mjs';
+import { commands as cargo } from './cargo.mjs';
+import { commands as cogrpc } from './cogrpc.mjs';
 import { commands as collection } from './collection.mjs';
 import { commands as identities } from './identities.mjs';
 import { commands as messages } from './messages.mjs';
+import { commands as pings } from './pings.mjs';
 import { commands as pohttp } from './pohttp.mjs';
 import { commands as poweb } from './poweb.mjs';
+import { commands as privateGateways } from './private-gateways.mjs';
 import { commands as structures } from './structures.mjs';
 
-const commands = { ...bench, ...collection, ...identities, ...messages, ...pohttp, ...poweb, ...structures };
+const commands = {
+  ...bench,
+  ...cargo,
+  ...cogrpc,
+  ...collection,
+  ...identities,
+  ...messages,
+  ...pings,
+  ...pohttp,
+  ...poweb,
+  ...privateGateways,
+  ...structures,
+};
 
 console.log = console.error; // The standard output belongs to the answers, whatever a library wants to say.
 

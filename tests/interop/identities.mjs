@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 
 import {
   Certificate,
+  derDeserializeECDHPublicKey,
   derDeserializeRSAPrivateKey,
   derDeserializeRSAPublicKey,
   derSerializePrivateKey,
@@ -77,10 +78,21 @@ async function exportIdentity({ key }) {
 }
 
 async function generateSessionKey() {
-  const pair = await SessionKeyPair.generate();
+  return keepSessionKeyPair(await SessionKeyPair.generate());
+}
+
+/** A pair is a `sessionKey`, which is public, and its `privateKey`. */
+export async function keepSessionKeyPair(pair) {
   const handle = randomUUID();
   sessionKeyPairs.set(handle, pair);
   return { handle, ...(await describeSessionKey(pair.sessionKey)) };
+}
+
+export async function readSessionKey({ keyId, publicKey }) {
+  return {
+    keyId: Buffer.from(await readOctets(keyId)),
+    publicKey: await derDeserializeECDHPublicKey(await readOctets(publicKey)),
+  };
 }
 
 export async function describeSessionKey(sessionKey) {

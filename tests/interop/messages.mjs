@@ -1,14 +1,9 @@
 // Parcels: made as an endpoint makes them, read as a gateway or an endpoint reads them.
 import { randomBytes } from 'node:crypto';
 
-import {
-  derDeserializeECDHPublicKey,
-  Parcel,
-  ServiceMessage,
-  SessionEnvelopedData,
-} from '@relaycorp/relaynet-core';
+import { Parcel, ServiceMessage, SessionEnvelopedData } from '@relaycorp/relaynet-core';
 
-import { identity, readCertificate, readCertificates, sessionKeyPair } from './identities.mjs';
+import { identity, readCertificate, readCertificates, readSessionKey, sessionKeyPair } from './identities.mjs';
 import { base64, readOctets, sha256Hex, writeOctets } from './octets.mjs';
 
 async function makeParcel(params) {
@@ -33,10 +28,7 @@ async function makePayload({ payload, payloadSize, serviceMessage }) {
 
 async function sealServiceMessage({ type, content, sessionKey }) {
   const message = new ServiceMessage(type, Buffer.from(await readOctets(content)));
-  const { envelopedData } = await SessionEnvelopedData.encrypt(message.serialize(), {
-    keyId: Buffer.from(await readOctets(sessionKey.keyId)),
-    publicKey: await derDeserializeECDHPublicKey(await readOctets(sessionKey.publicKey)),
-  });
+  const { envelopedData } = await SessionEnvelopedData.encrypt(message.serialize(), await readSessionKey(sessionKey));
   return Buffer.from(envelopedData.serialize());
 }
 
@@ -57,7 +49,7 @@ async function unwrapParcel({ parcel: encoded, sessionKey }) {
   return { type: payload.type, content: await writeOctets(payload.content) };
 }
 
-async function describeParcel(parcel) {
+export async function describeParcel(parcel) {
   return {
     id: parcel.id,
     recipient: parcel.recipient,

@@ -8,11 +8,12 @@ from types import ModuleType
 import awala
 import gateway
 from awala.errors import InvalidMessageError
-from gateway.errors import GatewayError, ObjectMissingError, UnsafeSettingError
+from gateway.errors import CollectionRefusedError, GatewayError, ObjectMissingError, UnsafeSettingError
 from gateway.instance_lock import AlreadyRunningError
 
-# These never reach an edge: two stop the start, and one is answered where objects are read, in the collection.
-_ELSEWHERE = {UnsafeSettingError, AlreadyRunningError, ObjectMissingError}
+# These never reach an edge: two stop the start, and one is answered where objects are read, in the collection. And
+# one reaches CogRPC alone.
+_ELSEWHERE = {UnsafeSettingError, AlreadyRunningError, ObjectMissingError, CollectionRefusedError}
 
 
 def message_errors() -> set[type[Exception]]:

@@ -4,7 +4,8 @@ Certificates, registration authorisations and requests have not a single octet t
 SignedData value has two parts that nobody signs and that nothing is read from: its version, which may also be 3,
 and its list of digest algorithms, which only announces what the SignerInfo names. All else in it is either signed
 or decides on whether the signature holds; the attached certificates are signed by their issuers, and looked at
-when the path is built.
+when the path is built. The same holds of an AuthEnvelopedData value whose attributes are authenticated, since
+whatever its tag does not cover goes into the key.
 """
 
 import itertools
@@ -12,17 +13,22 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from awala.asn1 import der, oids
-from awala.errors import InvalidMessageError
+from awala.cms.enveloped_data import EnvelopedData
+from awala.errors import DecryptionError, InvalidMessageError
+from awala.messages.cargo import Cargo
 from awala.messages.parcel import Parcel
 from awala.pki.algorithms import SHA256
 from awala.pki.certificate import Certificate
+from awala.ramf import RAMFMessage, Recipient
 from awala.registration import RegistrationAuthorization, RegistrationRequest
 from awala.signatures import sign_detached, verify_detached
-from tests.factories import NOW, chain, private_parcel, rsa_key, serialized, spki_of
+from tests.factories import NOW, chain, private_key_of, private_parcel, rsa_key, serialized, spki_of
+from tests.unit.awala.cms.envelopes import KEY_ID, AuthEnvelope
 
 Check = Callable[[bytes], object]
 
@@ -50,11 +56,27 @@ def check_nonce_signature(octets: bytes) -> object:
 
 
 def check_parcel(octets: bytes) -> object:
-    parcel = Parcel.deserialize(octets)
-    path = parcel.authorized_path((CHAIN.gateway,), now=NOW)
-    return parcel.recipient, parcel.id, parcel.creation_date, parcel.ttl_seconds, parcel.payload, path
+    return facts_of(Parcel.deserialize(octets))
 
 
+def check_cargo(octets: bytes) -> object:
+    return facts_of(Cargo.deserialize(octets))
+
+
+def facts_of(message: RAMFMessage) -> object:
+    path = message.authorized_path((CHAIN.gateway,), now=NOW)
+    return message.recipient, message.id, message.creation_date, message.ttl_seconds, message.payload, path
+
+
+def check_enveloped_data(octets: bytes) -> object:
+    enveloped_data = EnvelopedData.deserialize(octets)
+    # Another id names another key, or none.
+    if enveloped_data.recipient_key_id != KEY_ID:
+        raise DecryptionError
+    return enveloped_data.decrypt(SESSION_KEY), enveloped_data.originator_session_key()
+
+
+SESSION_KEY = ec.generate_private_key(ec.SECP256R1())
 CERTIFICATE = CHAIN.private_gateway.der
 PNRA = RegistrationAuthorization(expiry=NOW, gateway_data=bytes(32)).serialize(rsa_key("gateway"))
 PNRR = RegistrationRequest(public_key_der=spki_of("node"), authorization_serialized=PNRA).serialize(rsa_key("node"))
@@ -65,6 +87,17 @@ NONCE_SIGNATURE = sign_detached(
     certificate=CHAIN.private_gateway,
 )
 PARCEL = serialized(private_parcel(CHAIN))
+CARGO = Cargo(
+    recipient=Recipient(id=CHAIN.gateway.node_id),
+    id="cargo-1",
+    creation_date=NOW,
+    ttl_seconds=60,
+    payload=b"payload",
+    sender_certificate=CHAIN.private_gateway,
+).serialize(private_key_of(CHAIN.private_gateway))
+ENVELOPED_DATA = AuthEnvelope(
+    recipient_public_key=SESSION_KEY.public_key(), plaintext=b"plaintext", is_key_id_authenticated=True
+).encode()
 
 SIGNED_VALUES = [
     pytest.param(CERTIFICATE, check_certificate, id="certificate"),
@@ -72,6 +105,8 @@ SIGNED_VALUES = [
     pytest.param(PNRR, RegistrationRequest.deserialize, id="PNRR"),
     pytest.param(NONCE_SIGNATURE, check_nonce_signature, id="nonce signature"),
     pytest.param(PARCEL, check_parcel, id="parcel"),
+    pytest.param(CARGO, check_cargo, id="cargo"),
+    pytest.param(ENVELOPED_DATA, check_enveloped_data, id="AuthEnvelopedData"),
 ]
 
 

@@ -7,7 +7,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from gateway.models import IncomingCargo, OutgoingParcel, ParcelRecord, Peer, StoredParcel
+from gateway.models import (
+    CargoCollection,
+    Destination,
+    IncomingCargo,
+    OutgoingParcel,
+    ParcelRecord,
+    Peer,
+    StoredParcel,
+)
 
 
 def make_node_id() -> str:
@@ -40,11 +48,16 @@ def make_outgoing_parcel(**values: Any) -> OutgoingParcel:
     return OutgoingParcel.objects.create(**defaults | values)
 
 
+def make_parcel_record(**values: Any) -> ParcelRecord:
+    defaults = _parcel_values() | {"peer_id": make_node_id(), "parcel_id": b"parcel"}
+    return ParcelRecord.objects.create(**defaults | values)
+
+
 def make_incoming_cargo(**values: Any) -> IncomingCargo:
     defaults: dict[str, Any] = {
         "peer_id": make_node_id(),
-        "cargo_id_sha256": hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
-        "sha256": hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
+        "cargo_id_sha256": make_digest(),
+        "sha256": make_digest(),
         "object_key": IncomingCargo.make_object_key(),
         "size": 1,
         "expires_at": timezone.now() + timedelta(days=1),
@@ -52,15 +65,28 @@ def make_incoming_cargo(**values: Any) -> IncomingCargo:
     return IncomingCargo.objects.create(**defaults | values)
 
 
-def make_parcel_record(**values: Any) -> ParcelRecord:
-    defaults = _parcel_values() | {"peer_id": make_node_id(), "parcel_id": b"parcel"}
-    return ParcelRecord.objects.create(**defaults | values)
+def make_cargo_collection(**values: Any) -> CargoCollection:
+    defaults: dict[str, Any] = {
+        "peer_id": make_node_id(),
+        "cca_id_sha256": make_digest(),
+        "claimed_until": timezone.now() + timedelta(minutes=1),
+        "expires_at": timezone.now() + timedelta(days=1),
+    }
+    return CargoCollection.objects.create(**defaults | values)
+
+
+def make_destination(**values: Any) -> Destination:
+    return Destination.objects.create(**{"internet_address": f"{uuid.uuid4().hex}.example"} | values)
+
+
+def make_digest() -> str:
+    return hashlib.sha256(uuid.uuid4().bytes).hexdigest()
 
 
 def _parcel_values() -> dict[str, Any]:
     return {
         "recipient_id": make_node_id(),
         "sender_id": make_node_id(),
-        "parcel_id_sha256": hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
+        "parcel_id_sha256": make_digest(),
         "expires_at": timezone.now() + timedelta(days=1),
     }

@@ -3,7 +3,13 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import REGISTRY
 
-from gateway.metrics import count_collected_parcel, counts_parcels, observe_request
+from gateway.metrics import (
+    count_cargo_items,
+    count_collected_parcel,
+    count_opened_cargo,
+    counts_parcels,
+    observe_request,
+)
 
 
 @dataclass
@@ -62,6 +68,18 @@ def test_collected_parcels_are_counted() -> None:
     before = parcels("collected", "poweb")
     count_collected_parcel()
     assert parcels("collected", "poweb") == before + 1
+
+
+def test_opened_cargoes_are_counted() -> None:
+    before = value("gateway_cargoes_opened_total", outcome="invalid")
+    count_opened_cargo("invalid")
+    assert value("gateway_cargoes_opened_total", outcome="invalid") == before + 1
+
+
+def test_items_of_cargo_are_counted() -> None:
+    before = value("gateway_cargo_items_total", outcome="skipped")
+    count_cargo_items(parcel=0, skipped=3)
+    assert value("gateway_cargo_items_total", outcome="skipped") == before + 3
 
 
 def test_invented_methods_share_a_label() -> None:

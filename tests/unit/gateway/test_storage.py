@@ -26,6 +26,7 @@ from gateway.storage import (
     load_object,
     remove_stale_temporary_files,
     store_object,
+    store_objects,
 )
 
 KEY = "parcels/gateway-bound/0abc/1"
@@ -145,6 +146,53 @@ def record_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
     return steps
+
+
+def test_many_objects_are_flushed_with_each_folder_once(object_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = {f"{folder}/{number}": f"{folder} {number}".encode() for folder in "ab" for number in range(3)}
+    store_objects(dict.fromkeys(objects, b"old"))
+    steps = record_steps(monkeypatch)
+
+    store_objects(objects)
+
+    assert {key: load_object(key) for key in objects} == objects
+    names = [step if step == "rename" else os.path.relpath(step, object_store) for step in steps]
+    assert all(name.startswith("tmp/") for name in names[:6])
+    assert names[6:] == ["rename"] * 6 + ["a", "b"]
+
+
+def test_failure_between_many_objects_leaves_nothing_temporary(
+    object_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_fsync, flushes_left = os.fsync, [True, True]
+
+    def fsync(descriptor: int) -> None:
+        if not flushes_left:
+            raise OSError(28, "No space left on device")
+        flushes_left.pop()
+        real_fsync(descriptor)
+
+    store_object("a/0", b"octets")
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    with pytest.raises(StorageUnavailableError, match="No space left"):
+        store_objects({f"a/{number}": b"octets" for number in range(1, 5)})
+
+    assert [path.name for path in (object_store / "a").iterdir()] == ["0"]
+    assert not list((object_store / "tmp").iterdir())
+
+
+def test_no_objects_are_stored() -> None:
+    store_objects({})
+
+
+def test_many_objects_are_stored_on_other_back_ends(settings: Settings) -> None:
+    use_backend(settings, "django.core.files.storage.InMemoryStorage")
+    objects = {"a/1": b"one", "b/2": b"two"}
+
+    store_objects(objects)
+
+    assert {key: load_object(key) for key in objects} == objects
 
 
 def test_full_disk_is_reported_and_leaves_nothing(object_store: Path) -> None:

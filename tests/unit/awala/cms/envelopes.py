@@ -16,7 +16,8 @@ from awala.pki.keys import spki_der
 PLAINTEXT = b"what the endpoint says" * 100
 KDF_OIDS = {"sha256": oids.ECDH_SHA256_KDF, "sha384": oids.ECDH_SHA384_KDF, "sha512": oids.ECDH_SHA512_KDF}
 WRAP_OIDS = {16: oids.AES128_WRAP, 24: oids.AES192_WRAP, 32: oids.AES256_WRAP}
-CIPHER_OIDS = {16: oids.AES128_CBC, 24: oids.AES192_CBC, 32: oids.AES256_CBC}
+CBC_OIDS = {16: oids.AES128_CBC, 24: oids.AES192_CBC, 32: oids.AES256_CBC}
+GCM_OIDS = {16: oids.AES128_GCM, 24: oids.AES192_GCM, 32: oids.AES256_GCM}
 KEY_ID = b"recipient"
 ORIGINATOR_KEY_ID = b"\x00originator"
 
@@ -28,7 +29,7 @@ def enclose(tag: int, *parts: bytes, indefinite: bool) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """An EnvelopedData value; each part can be replaced by another."""
+    """An EnvelopedData value with AES-CBC; each part can be replaced by another."""
 
     recipient_public_key: ec.EllipticCurvePublicKey
     kdf_hash: str = "sha256"
@@ -51,8 +52,11 @@ class Envelope:
             self._part("attributes", der.context(1, self._attribute(), constructed=True)),
             indefinite=self.indefinite,
         )
-        content_type = self._part("content_type", der.object_identifier(oids.ENVELOPED_DATA))
-        explicit = enclose(0xA0, enveloped, indefinite=self.indefinite)
+        return self._content_info(oids.ENVELOPED_DATA, enveloped)
+
+    def _content_info(self, oid: bytes, value: bytes) -> bytes:
+        content_type = self._part("content_type", der.object_identifier(oid))
+        explicit = enclose(0xA0, value, indefinite=self.indefinite)
         return enclose(0x30, content_type, explicit, indefinite=self.indefinite)
 
     def _part(self, name: str, usual: bytes) -> bytes:
@@ -94,14 +98,20 @@ class Envelope:
         return bytes(range(self.content_key_size))
 
     def _content(self) -> bytes:
-        cipher_oid = der.object_identifier(CIPHER_OIDS[self.declared_content_key_size or self.content_key_size])
+        cipher_oid = der.object_identifier(self._cipher_oids()[self.declared_content_key_size or self.content_key_size])
         return enclose(
             0x30,
             self._part("encrypted_type", der.object_identifier(oids.DATA)),
-            der.sequence(self._part("cipher", cipher_oid), self._part("iv", der.octet_string(b"i" * 16))),
+            der.sequence(self._part("cipher", cipher_oid), self._part("iv", self._cipher_parameters())),
             self._part("ciphertext", self._string(self._ciphertext())),
             indefinite=self.indefinite,
         )
+
+    def _cipher_oids(self) -> dict[int, bytes]:
+        return CBC_OIDS
+
+    def _cipher_parameters(self) -> bytes:
+        return der.octet_string(b"i" * 16)
 
     def _ciphertext(self) -> bytes:
         missing = 16 - len(self.plaintext) % 16
@@ -121,6 +131,79 @@ class Envelope:
         return der.sequence(
             der.object_identifier(oids.ORIGINATOR_SESSION_KEY_ID), self._part("values", der.element(0x31, value))
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GCMEnvelope(Envelope):
+    """An EnvelopedData value with AES-GCM and the tag after the ciphertext, as Bouncy Castle makes it."""
+
+    nonce: bytes = b"n" * 12
+    tag_size: int = 16
+
+    def _cipher_oids(self) -> dict[int, bytes]:
+        return GCM_OIDS
+
+    def _cipher_parameters(self) -> bytes:
+        # RFC 5084: a tag of 12 octets is the default, which DER leaves out.
+        tag_size = b"" if self.tag_size == 12 else der.integer(self.tag_size)
+        return der.sequence(der.octet_string(self.nonce), tag_size)
+
+    def _ciphertext(self) -> bytes:
+        ciphertext, tag = self._encrypted(b"")
+        return ciphertext + tag
+
+    def _encrypted(self, authenticated_data: bytes) -> tuple[bytes, bytes]:
+        """Return the ciphertext and the tag."""
+        encryptor = Cipher(algorithms.AES(self._content_key()), modes.GCM(self.nonce)).encryptor()
+        encryptor.authenticate_additional_data(authenticated_data)
+        ciphertext = encryptor.update(self.plaintext) + encryptor.finalize()
+        return ciphertext, encryptor.tag[: self.tag_size]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BareGCMEnvelope(GCMEnvelope):
+    """The same with a nonce of 16 octets for parameters, as PKI.js makes it."""
+
+    nonce: bytes = b"n" * 16
+
+    def _cipher_parameters(self) -> bytes:
+        return der.octet_string(self.nonce)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthEnvelope(GCMEnvelope):
+    """An AuthEnvelopedData value (RFC 5083): the tag has a field, and attributes are authenticated or not."""
+
+    authenticated: tuple[bytes, ...] = ()
+    is_key_id_authenticated: bool = False
+
+    def encode(self) -> bytes:
+        value = enclose(
+            0x30,
+            self._part("version", der.integer(0)),
+            self._part("recipients", der.element(0x31, self._part("recipient", self._recipient()))),
+            self._part("content", self._content()),
+            self._authenticated_attributes(),
+            self._part("mac", der.octet_string(self._encrypted(self._authenticated_data())[1])),
+            self._part("attributes", self._unauthenticated_attributes()),
+            indefinite=self.indefinite,
+        )
+        return self._content_info(oids.AUTH_ENVELOPED_DATA, value)
+
+    def _ciphertext(self) -> bytes:
+        return self._encrypted(self._authenticated_data())[0]
+
+    def _attributes(self) -> tuple[bytes, ...]:
+        return (*self.authenticated, self._attribute()) if self.is_key_id_authenticated else self.authenticated
+
+    def _authenticated_data(self) -> bytes:
+        return der.set_of(self._attributes()) if self._attributes() else b""
+
+    def _authenticated_attributes(self) -> bytes:
+        return enclose(0xA1, *self._attributes(), indefinite=self.indefinite) if self._attributes() else b""
+
+    def _unauthenticated_attributes(self) -> bytes:
+        return b"" if self.is_key_id_authenticated else der.context(2, self._attribute(), constructed=True)
 
 
 def _split_spki(spki: bytes) -> tuple[bytes, bytes, bytes]:

@@ -1,18 +1,56 @@
+import dataclasses
 import itertools
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from awala.asn1 import ber, der, oids
+from awala.cms.encrypted_content import EncryptedContent
 from awala.cms.enveloped_data import EnvelopedData, encrypt
 from awala.errors import DecryptionError, InvalidArgumentError, MalformedMessageError
 from awala.limits import MAX_PLAINTEXT_SIZE
 from awala.pki.keys import generate_rsa_key, spki_der
 from awala.session_key import generate_session_key
-from tests.unit.awala.cms.envelopes import KEY_ID, ORIGINATOR_KEY_ID, PLAINTEXT, Envelope
+from tests.unit.awala.cms.envelopes import (
+    KEY_ID,
+    ORIGINATOR_KEY_ID,
+    PLAINTEXT,
+    AuthEnvelope,
+    BareGCMEnvelope,
+    Envelope,
+    GCMEnvelope,
+)
 
 PRIVATE_KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC_KEY = PRIVATE_KEY.public_key()
+PRIVATE_KEYS = {
+    "P-256": PRIVATE_KEY,
+    "P-384": ec.generate_private_key(ec.SECP384R1()),
+    "P-521": ec.generate_private_key(ec.SECP521R1()),
+}
+# The size of the ciphertext's segments, or none if it is primitive, and whether lengths are indefinite.
+ENCODINGS = {
+    "DER": (None, False),
+    "primitive ciphertext": (None, True),
+    "definite segments": (1024, False),
+    "JavaScript": (1024, True),
+    "JVM": (1000, True),
+}
+UKM = {"without ukm": None, "empty ukm": b"", "with ukm": b"u" * 64}
+OTHER_ATTRIBUTES = (
+    der.sequence(der.object_identifier(oids.MESSAGE_DIGEST), der.set_of([der.octet_string(b"z")])),
+    der.sequence(der.object_identifier(oids.CONTENT_TYPE), der.set_of([der.object_identifier(oids.DATA)])),
+)
+GCM_ENVELOPES: dict[str, Callable[..., Envelope]] = {
+    "Bouncy Castle": GCMEnvelope,
+    "PKI.js": BareGCMEnvelope,
+    "AuthEnvelopedData": AuthEnvelope,
+}
+FAILURE = r"^Content cannot be decrypted$"
+OTHER_PRIVATE_KEY = ec.generate_private_key(ec.SECP256R1())
+OTHER_PUBLIC_KEY = OTHER_PRIVATE_KEY.public_key()
+NONCE = der.octet_string(b"n" * 12)
 NULL_IN_SEQUENCE = der.sequence(der.NULL)
 EMPTY_SET = der.set_of([])
 
@@ -26,36 +64,27 @@ def read(sealed: Envelope) -> EnvelopedData:
 
 
 class TestDecrypt:
-    @pytest.mark.parametrize(
-        ("kdf_hash", "wrapping_key_size", "content_key_size"),
-        list(itertools.product(("sha256", "sha384", "sha512"), (16, 24, 32), (16, 24, 32))),
-    )
-    def test_every_algorithm(self, kdf_hash: str, wrapping_key_size: int, content_key_size: int) -> None:
-        sealed = Envelope(
-            recipient_public_key=PUBLIC_KEY,
-            kdf_hash=kdf_hash,
-            wrapping_key_size=wrapping_key_size,
-            content_key_size=content_key_size,
-        )
-        assert read(sealed).decrypt(PRIVATE_KEY) == PLAINTEXT
-
-    @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
-    def test_every_curve(self, curve: ec.EllipticCurve) -> None:
-        private_key = ec.generate_private_key(curve)
-        assert read(Envelope(recipient_public_key=private_key.public_key())).decrypt(private_key) == PLAINTEXT
-
-    @pytest.mark.parametrize("ukm", [None, b"", b"user keying material"])
-    def test_any_user_keying_material(self, ukm: bytes | None) -> None:
-        assert read(Envelope(recipient_public_key=PUBLIC_KEY, ukm=ukm)).decrypt(PRIVATE_KEY) == PLAINTEXT
-
-    @pytest.mark.parametrize(
-        ("segment_size", "indefinite"),
-        [(None, False), (None, True), (1024, False), (1024, True), (1000, True)],
-        ids=["DER", "primitive", "constructed", "JavaScript", "JVM"],
-    )
-    def test_every_encoding(self, segment_size: int | None, indefinite: bool) -> None:  # noqa: FBT001
-        sealed = Envelope(recipient_public_key=PUBLIC_KEY, segment_size=segment_size, indefinite=indefinite)
-        assert read(sealed).decrypt(PRIVATE_KEY) == PLAINTEXT
+    @pytest.mark.parametrize("content_key_size", [16, 24, 32], ids=lambda size: f"AES-{size * 8}")
+    @pytest.mark.parametrize("wrapping_key_size", [16, 24, 32], ids=lambda size: f"wrap-{size * 8}")
+    @pytest.mark.parametrize("kdf_hash", ["sha256", "sha384", "sha512"])
+    @pytest.mark.parametrize("curve", PRIVATE_KEYS)
+    def test_every_algorithm_in_every_encoding(
+        self, curve: str, kdf_hash: str, wrapping_key_size: int, content_key_size: int
+    ) -> None:
+        private_key = PRIVATE_KEYS[curve]
+        for (encoding, (segment_size, indefinite)), (ukm_name, ukm) in itertools.product(
+            ENCODINGS.items(), UKM.items()
+        ):
+            sealed = Envelope(
+                recipient_public_key=private_key.public_key(),
+                kdf_hash=kdf_hash,
+                wrapping_key_size=wrapping_key_size,
+                content_key_size=content_key_size,
+                ukm=ukm,
+                segment_size=segment_size,
+                indefinite=indefinite,
+            )
+            assert read(sealed).decrypt(private_key) == PLAINTEXT, (encoding, ukm_name)
 
     @pytest.mark.parametrize("size", [0, 1, 15, 16, 17])
     def test_any_size(self, size: int) -> None:
@@ -82,6 +111,7 @@ class TestFailedDecryption:
             Envelope(recipient_public_key=PUBLIC_KEY, plaintext=b"n" * 16, padding=b""),
             Envelope(recipient_public_key=PUBLIC_KEY, plaintext=b"", padding=b"\x00" * 16),
             Envelope(recipient_public_key=PUBLIC_KEY, declared_content_key_size=32),
+            Envelope(recipient_public_key=PUBLIC_KEY, content_key_size=32, declared_content_key_size=16),
             envelope(ciphertext=der.context(0, b"")),
             envelope(ciphertext=der.context(0, b"odd")),
             envelope(iv=der.octet_string(b"short")),
@@ -94,7 +124,8 @@ class TestFailedDecryption:
             "another curve",
             "no padding",
             "zero padding",
-            "content key size",
+            "content key too short",
+            "content key too long",
             "empty ciphertext",
             "partial block",
             "short IV",
@@ -104,7 +135,7 @@ class TestFailedDecryption:
         ],
     )
     def test_says_the_same_whatever_the_cause(self, sealed: Envelope) -> None:
-        with pytest.raises(DecryptionError, match=r"^Content cannot be decrypted$"):
+        with pytest.raises(DecryptionError, match=FAILURE):
             read(sealed).decrypt(PRIVATE_KEY)
 
     def test_key_that_is_no_curve_key(self) -> None:
@@ -115,12 +146,133 @@ class TestFailedDecryption:
             key_agreement=read(envelope()).key_agreement,
             ukm=None,
             wrapped_key=b"",
-            content_key_size=16,
-            iv=b"",
-            ciphertext=b"",
+            content=EncryptedContent(key_size=16, nonce=b"", ciphertext=b""),
         )
-        with pytest.raises(DecryptionError, match=r"^Content cannot be decrypted$"):
+        with pytest.raises(DecryptionError, match=FAILURE):
             enveloped_data.decrypt(PRIVATE_KEY)
+
+    @pytest.mark.parametrize("make", GCM_ENVELOPES.values(), ids=GCM_ENVELOPES)
+    @pytest.mark.parametrize("values", [{"recipient_public_key": OTHER_PUBLIC_KEY}, {"declared_content_key_size": 32}])
+    def test_of_gcm_says_the_same(self, make: Callable[..., Envelope], values: dict[str, object]) -> None:
+        with pytest.raises(DecryptionError, match=FAILURE):
+            read(make(**{"recipient_public_key": PUBLIC_KEY} | values)).decrypt(PRIVATE_KEY)
+
+    @pytest.mark.parametrize("make", GCM_ENVELOPES.values(), ids=GCM_ENVELOPES)
+    @pytest.mark.parametrize("field", ["ciphertext", "tag", "nonce", "authenticated_data"])
+    def test_changed_content_is_refused(self, make: Callable[..., Envelope], field: str) -> None:
+        sealed = read(make(recipient_public_key=PUBLIC_KEY))
+        changed = bytearray(getattr(sealed.content, field) or b"\x00")
+        changed[-1] ^= 1
+        content = dataclasses.replace(sealed.content, **{field: bytes(changed)})  # type: ignore[arg-type]
+        with pytest.raises(DecryptionError, match=FAILURE):
+            dataclasses.replace(sealed, content=content).decrypt(PRIVATE_KEY)
+
+    @pytest.mark.parametrize("nonce", [b"", b"seven--"])
+    def test_nonce_too_short(self, nonce: bytes) -> None:
+        sealed = GCMEnvelope(recipient_public_key=PUBLIC_KEY, parts={"iv": der.octet_string(nonce)})
+        with pytest.raises(DecryptionError, match=FAILURE):
+            read(sealed).decrypt(PRIVATE_KEY)
+
+    @pytest.mark.parametrize("sealed", [envelope(), GCMEnvelope(recipient_public_key=PUBLIC_KEY)])
+    def test_tells_nothing_by_its_cause(self, sealed: Envelope) -> None:
+        for failing in (sealed, dataclasses.replace(sealed, recipient_public_key=OTHER_PUBLIC_KEY)):
+            with pytest.raises(DecryptionError) as caught:
+                read(failing).decrypt(OTHER_PRIVATE_KEY if failing is sealed else PRIVATE_KEY)
+            assert caught.value.__cause__ is None
+            assert caught.value.__context__ is None
+
+    @pytest.mark.parametrize(
+        "sealed",
+        [
+            envelope(),
+            Envelope(recipient_public_key=PUBLIC_KEY, declared_content_key_size=32),
+            GCMEnvelope(recipient_public_key=PUBLIC_KEY),
+        ],
+    )
+    def test_content_is_decrypted_whatever_became_of_its_key(
+        self, sealed: Envelope, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As long as a wrong key takes as much work as bad padding, time does not tell one from the other."""
+        keys: list[bytes] = []
+        decrypt = EncryptedContent.decrypt
+
+        def note_key(content: EncryptedContent, key: bytes) -> bytes | None:
+            keys.append(key)
+            return decrypt(content, key)
+
+        monkeypatch.setattr(EncryptedContent, "decrypt", note_key)
+        enveloped_data = read(sealed)
+        with pytest.raises(DecryptionError):
+            enveloped_data.decrypt(OTHER_PRIVATE_KEY)
+        assert [len(key) for key in keys] == [enveloped_data.content.key_size]
+
+
+class TestDecryptGCM:
+    @pytest.mark.parametrize("content_key_size", [16, 24, 32], ids=lambda size: f"AES-{size * 8}")
+    @pytest.mark.parametrize("encoding", ENCODINGS)
+    @pytest.mark.parametrize("make", GCM_ENVELOPES.values(), ids=GCM_ENVELOPES)
+    def test_every_form_in_every_encoding(
+        self, make: Callable[..., Envelope], encoding: str, content_key_size: int
+    ) -> None:
+        segment_size, indefinite = ENCODINGS[encoding]
+        for ukm_name, ukm in UKM.items():
+            sealed = make(
+                recipient_public_key=PUBLIC_KEY,
+                content_key_size=content_key_size,
+                ukm=ukm,
+                segment_size=segment_size,
+                indefinite=indefinite,
+            )
+            assert read(sealed).decrypt(PRIVATE_KEY) == PLAINTEXT, ukm_name
+
+    @pytest.mark.parametrize("curve", PRIVATE_KEYS)
+    @pytest.mark.parametrize("kdf_hash", ["sha256", "sha384", "sha512"])
+    @pytest.mark.parametrize("wrapping_key_size", [16, 24, 32])
+    @pytest.mark.parametrize("make", GCM_ENVELOPES.values(), ids=GCM_ENVELOPES)
+    def test_every_key_agreement(
+        self, make: Callable[..., Envelope], wrapping_key_size: int, kdf_hash: str, curve: str
+    ) -> None:
+        private_key = PRIVATE_KEYS[curve]
+        sealed = make(
+            recipient_public_key=private_key.public_key(), kdf_hash=kdf_hash, wrapping_key_size=wrapping_key_size
+        )
+        assert read(sealed).decrypt(private_key) == PLAINTEXT
+
+    @pytest.mark.parametrize("maker", ["PKI.js 3 by relaynet-core, AES-256", "OpenSSL 3, AES-128, AuthEnvelopedData"])
+    def test_what_others_make(self, maker: str) -> None:
+        scalar, octets = MADE_BY_OTHERS[maker]
+        private_key = ec.derive_private_key(scalar, ec.SECP256R1())
+        assert EnvelopedData.deserialize(octets).decrypt(private_key).startswith(b"hello")
+
+    @pytest.mark.parametrize("tag_size", [12, 13, 14, 15, 16])
+    @pytest.mark.parametrize("make", [GCMEnvelope, AuthEnvelope])
+    def test_every_tag_size(self, make: Callable[..., Envelope], tag_size: int) -> None:
+        assert read(make(recipient_public_key=PUBLIC_KEY, tag_size=tag_size)).decrypt(PRIVATE_KEY) == PLAINTEXT
+
+    @pytest.mark.parametrize("make", GCM_ENVELOPES.values(), ids=GCM_ENVELOPES)
+    def test_empty_plaintext(self, make: Callable[..., Envelope]) -> None:
+        assert read(make(recipient_public_key=PUBLIC_KEY, plaintext=b"")).decrypt(PRIVATE_KEY) == b""
+
+    @pytest.mark.parametrize("indefinite", [False, True])
+    @pytest.mark.parametrize("is_key_id_authenticated", [False, True])
+    @pytest.mark.parametrize("authenticated", [(), OTHER_ATTRIBUTES, OTHER_ATTRIBUTES[::-1]])
+    def test_authenticated_attributes(
+        self,
+        authenticated: tuple[bytes, ...],
+        is_key_id_authenticated: bool,  # noqa: FBT001
+        indefinite: bool,  # noqa: FBT001
+    ) -> None:
+        """They are covered as DER has them, whatever their order and lengths; the key id may be among them."""
+        sealed = read(
+            AuthEnvelope(
+                recipient_public_key=PUBLIC_KEY,
+                authenticated=authenticated,
+                is_key_id_authenticated=is_key_id_authenticated,
+                indefinite=indefinite,
+            )
+        )
+        assert sealed.decrypt(PRIVATE_KEY) == PLAINTEXT
+        assert sealed.originator_key_id == ORIGINATOR_KEY_ID
 
 
 class TestDeserialize:
@@ -176,7 +328,7 @@ class TestDeserialize:
             ("keys", der.sequence()),
             ("key_id", b""),
             ("encrypted_type", der.object_identifier(oids.SIGNED_DATA)),
-            ("cipher", der.object_identifier(oids.encode("2.16.840.1.101.3.4.1.6"))),
+            ("cipher", der.object_identifier(oids.encode("2.16.840.1.101.3.4.1.3"))),
             ("ciphertext", der.NULL),
             ("attributes", b""),
             ("attributes", der.context(1, b"", constructed=True)),
@@ -188,6 +340,56 @@ class TestDeserialize:
     def test_refused(self, part: str, value: bytes) -> None:
         with pytest.raises(MalformedMessageError):
             read(envelope(**{part: value}))
+
+    @pytest.mark.parametrize(
+        ("part", "value"),
+        [
+            pytest.param("cipher", der.object_identifier(oids.AES128_WRAP), id="another cipher"),
+            pytest.param("iv", der.sequence(), id="no nonce"),
+            pytest.param("iv", der.sequence(der.integer(12)), id="size for a nonce"),
+            pytest.param("iv", der.sequence(NONCE, der.integer(11)), id="tag of 11 octets"),
+            pytest.param("iv", der.sequence(NONCE, der.integer(17)), id="tag of 17 octets"),
+            pytest.param("iv", der.sequence(NONCE, der.integer(16), der.NULL), id="three parameters"),
+            pytest.param("iv", der.NULL, id="parameters of another type"),
+        ],
+    )
+    @pytest.mark.parametrize("make", [GCMEnvelope, AuthEnvelope])
+    def test_refused_gcm(self, make: Callable[..., Envelope], part: str, value: bytes) -> None:
+        with pytest.raises(MalformedMessageError):
+            read(make(recipient_public_key=PUBLIC_KEY, parts={part: value}))
+
+    @pytest.mark.parametrize("make", [GCMEnvelope, BareGCMEnvelope])
+    def test_content_shorter_than_its_tag(self, make: Callable[..., Envelope]) -> None:
+        with pytest.raises(MalformedMessageError, match="shorter"):
+            read(make(recipient_public_key=PUBLIC_KEY, parts={"ciphertext": der.context(0, bytes(15))}))
+
+    @pytest.mark.parametrize(
+        ("part", "value"),
+        [
+            pytest.param("version", der.integer(2), id="version of EnvelopedData"),
+            pytest.param("recipients", der.context(0, b"", constructed=True) + EMPTY_SET, id="originator info"),
+            pytest.param("cipher", der.object_identifier(oids.AES128_CBC), id="CBC"),
+            pytest.param("mac", der.octet_string(bytes(15)), id="tag of another size"),
+            pytest.param("mac", der.NULL, id="tag of another type"),
+            pytest.param("mac", b"", id="no tag"),
+            pytest.param("attributes", b"", id="no key id"),
+            pytest.param("attributes", der.context(1, b"", constructed=True), id="attributes with another number"),
+        ],
+    )
+    def test_refused_auth_enveloped_data(self, part: str, value: bytes) -> None:
+        with pytest.raises(MalformedMessageError):
+            read(AuthEnvelope(recipient_public_key=PUBLIC_KEY, parts={part: value}))
+
+    def test_auth_enveloped_data_without_tag_after_attributes(self) -> None:
+        sealed = AuthEnvelope(
+            recipient_public_key=PUBLIC_KEY, authenticated=OTHER_ATTRIBUTES, parts={"mac": b"", "attributes": b""}
+        )
+        with pytest.raises(MalformedMessageError, match="tag"):
+            read(sealed)
+
+    def test_enveloped_data_that_claims_to_be_authenticated(self) -> None:
+        with pytest.raises(MalformedMessageError):
+            read(envelope(content_type=der.object_identifier(oids.AUTH_ENVELOPED_DATA)))
 
     def test_recipient_key_id_with_date(self) -> None:
         sealed = envelope(key_id=der.octet_string(KEY_ID) + der.element(ber.GENERALIZED_TIME, b"20300101000000Z"))
@@ -216,9 +418,10 @@ class TestEncrypt:
         enveloped_data = EnvelopedData.deserialize(octets)
         assert enveloped_data.key_agreement.kdf_hash.name == "sha256"
         assert enveloped_data.key_agreement.wrapping_key_size == 16
-        assert enveloped_data.content_key_size == 16
+        assert enveloped_data.content.key_size == 16
+        assert enveloped_data.content.tag is None
         assert len(enveloped_data.ukm or b"") == 64
-        assert der.context(0, enveloped_data.ciphertext) in octets
+        assert der.context(0, enveloped_data.content.ciphertext) in octets
 
     def test_no_two_are_alike(self) -> None:
         key, private_key = generate_session_key()
@@ -228,7 +431,7 @@ class TestEncrypt:
             )
             for _ in range(2)
         )
-        assert one.iv != other.iv
+        assert one.content.nonce != other.content.nonce
         assert one.ukm != other.ukm
         assert one.wrapped_key != other.wrapped_key
 
@@ -255,3 +458,32 @@ WORKED_EXAMPLE = bytes.fromhex(
     "2706b1f26ff35e9630a26b4484c09c917cf08bca5badd000000000a11b3019060b2b0601040183ca54000100310a040878e161e7"
     "bd6b1171000000000000"
 )
+
+# The scalar of the recipient's P-256 key, and what was encrypted to it with AES-GCM. To what OpenSSL made, the curve
+# and the originator's key id were added, neither of which the tag covers.
+MADE_BY_OTHERS = {
+    "PKI.js 3 by relaynet-core, AES-256": (
+        0x1CE7C30B657851358DACF6A65ABFDE3237C34B986A0DC7A69EE5FF10124F26E6,
+        bytes.fromhex(
+            "308006092a864886f70d010703a08030800201023181f8a181f5020103a05ba159301306072a8648ce3d020106082a8648ce3d03"
+            "010703420004fe5e326926002299c2cf177dd80551cf2401165657ca78becb6722080e2d9552137008357171f11cfde0c37ddaad"
+            "2e5bddc6eb1a3a34ea4d0235a269d0f9d514a14204402bf891ca829a1758431719998e40eb8710c2ed4136a2a1d175fb970aa4c0"
+            "459c3240a695fc88c328129e281b598074f3d8332000e0c9b7a7d81fce8e5e598a10301506062b8104010b03300b060960864801"
+            "650304012d30383036a00a040801020304050607080428451b6c2ca85f9cbf53d20e0753662bb2ca26e35db068712f05764bfe0d"
+            "ff3086fc132cbabdb8246a308006092a864886f70d010701301d060960864801650304012e04103bdc437496b4b2842822f34d35"
+            "225b2fa0800421f647a3173a9943f3b47cd5d84c7ad5ac3a409e05292ef074d566100d74b30e9a2c00000000a11b3019060b2b06"
+            "01040183ca54000100310a0408061bf88c933b8ff2000000000000"
+        ),
+    ),
+    "OpenSSL 3, AES-128, AuthEnvelopedData": (
+        0xE200FA3E02AA5754CCB134A6FB5E770A0CCE145C7A9C125876E59052309ECADE,
+        bytes.fromhex(
+            "30820130060b2a864886f70d0109100117a082011f3082011b0201003181b0a181ad020103a05ba159301306072a8648ce3d0201"
+            "06082a8648ce3d03010703420004dc2dbe10e949e3b2aff92fa7b66a31283e335d86da4a7f8961211cfa3d0de15b20e9a8dfdaba"
+            "66607bc09b7a4fcae67f79fdbf06a1a2242c9f384edd059f595e301506062b8104010b01300b0609608648016503040105303430"
+            "32a0160414ccd3e03884a54181a70fc2c5dff263ac67e1c01504186e253e80daa73d10fa92095950f0acd36b99b6359b431ec330"
+            "3206092a864886f70d010701301e06096086480165030401063011040c5693ad971b51a9182bc4ed4c02011080058f0532d34a04"
+            "1047573ab0bc668afc5be68b45d597fa3aa21d301b060b2b0601040183ca54000100310c040a6f726967696e61746f72"
+        ),
+    ),
+}

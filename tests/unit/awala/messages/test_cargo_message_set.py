@@ -1,9 +1,13 @@
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
 import pytest
 
 from awala.asn1 import ber, der
 from awala.errors import InvalidArgumentError, MalformedMessageError
 from awala.limits import MAX_CARGO_ITEM_SIZE, MAX_CARGO_ITEMS, MAX_PLAINTEXT_SIZE
-from awala.messages.cargo_message_set import CargoMessageSet
+from awala.messages.cargo_message_set import Batch, CargoMessageSet, ExpiringItem, batch_items
+from tests.factories import NOW
 
 
 class TestDeserialize:
@@ -56,3 +60,84 @@ class TestSerialize:
 def test_too_many_items() -> None:
     with pytest.raises(InvalidArgumentError, match="too many"):
         CargoMessageSet(items=(b"",) * (MAX_CARGO_ITEMS + 1))
+
+
+# ---------------------------------------------------------------- Batching
+
+
+def items_of(*sizes: int) -> list[ExpiringItem]:
+    return [ExpiringItem(octets=bytes(size), expiry=NOW + timedelta(days=number)) for number, size in enumerate(sizes)]
+
+
+def sizes_of(batches: Iterable[Batch]) -> list[list[int]]:
+    return [[len(item) for item in batch.message_set.items] for batch in batches]
+
+
+def test_no_items_make_no_batch() -> None:
+    assert list(batch_items([])) == []
+
+
+def test_items_keep_their_order() -> None:
+    items = [ExpiringItem(octets=bytes((number,)), expiry=NOW) for number in range(50)]
+
+    batches = list(batch_items(items, capacity=100))
+
+    assert len(batches) > 1
+    assert [item for batch in batches for item in batch.message_set.items] == [item.octets for item in items]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        # A set costs 5 octets, and each item 5 more than its own.
+        ((40, 45), [[40, 45]]),
+        ((40, 46), [[40], [46]]),
+        ((90,), [[90]]),
+        ((50, 50, 10), [[50], [50, 10]]),
+        # Too large for the capacity, though not for cargo.
+        ((1, 500, 1), [[1], [500], [1]]),
+        ((500, 500), [[500], [500]]),
+        ((0, 0), [[0, 0]]),
+    ],
+)
+def test_batches_are_filled(sizes: tuple[int, ...], expected: list[list[int]]) -> None:
+    assert sizes_of(batch_items(items_of(*sizes), capacity=100)) == expected
+
+
+def test_batch_at_the_limit_of_the_protocol() -> None:
+    """As in the published JavaScript library (protocol section 6.3)."""
+    batches = list(batch_items(items_of(MAX_CARGO_ITEM_SIZE, 1)))
+
+    assert [len(batch.message_set.serialize()) for batch in batches] == [MAX_PLAINTEXT_SIZE, 5]
+
+
+def test_batch_expires_with_its_last_item() -> None:
+    first, second = batch_items(reversed(items_of(40, 40, 40)), capacity=100)
+
+    assert first.expiry == NOW + timedelta(days=2)
+    assert second.expiry == NOW
+
+
+def test_batch_has_no_more_items_than_a_set_may() -> None:
+    batches = batch_items(items_of(*[0] * (MAX_CARGO_ITEMS + 1)))
+
+    assert [len(batch.message_set.items) for batch in batches] == [MAX_CARGO_ITEMS, 1]
+
+
+def test_items_are_taken_as_they_are_needed() -> None:
+    taken = []
+
+    def give() -> Iterator[ExpiringItem]:
+        for number, item in enumerate(items_of(90, 90, 90)):
+            taken.append(number)
+            yield item
+
+    batches = batch_items(give(), capacity=100)
+    next(batches)
+
+    assert taken == [0, 1]
+
+
+def test_item_too_large_for_any_cargo() -> None:
+    with pytest.raises(InvalidArgumentError):
+        list(batch_items(items_of(MAX_CARGO_ITEM_SIZE + 1)))

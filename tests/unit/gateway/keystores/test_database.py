@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gateway.errors import KeyUnavailableError
+from gateway.errors import KeyUnavailableError, UnknownKeyError
 from gateway.keystores import get_keystore
 from gateway.keystores.database import DatabaseKeyStore
 from gateway.models import StoredKey
@@ -45,8 +45,11 @@ def test_identity_key_is_loaded_as_saved(keystore: DatabaseKeyStore, identity_ke
 
 
 def test_unknown_identity_key_is_reported(keystore: DatabaseKeyStore) -> None:
-    with pytest.raises(KeyUnavailableError, match="no such identity key"):
+    with pytest.raises(KeyUnavailableError, match="no such identity key") as failure:
         keystore.load_identity_key(NODE_ID)
+
+    # Nobody else is to blame for that one.
+    assert not isinstance(failure.value, UnknownKeyError)
 
 
 def test_identity_key_is_saved_once(keystore: DatabaseKeyStore, identity_key: RSAPrivateKey) -> None:
@@ -75,13 +78,13 @@ def test_bound_session_key_serves_no_other_peer(
 ) -> None:
     keystore.save_session_key(KEY_ID, session_key, NODE_ID, PEER_ID)
 
-    with pytest.raises(KeyUnavailableError, match="another peer"):
+    with pytest.raises(UnknownKeyError, match="another peer"):
         keystore.load_session_key(KEY_ID, make_node_id())
 
 
 @pytest.mark.parametrize("key_id", [b"", b"unknown", b"\x00" * 1000])
 def test_unknown_session_key_is_reported(key_id: bytes, keystore: DatabaseKeyStore) -> None:
-    with pytest.raises(KeyUnavailableError, match="no such session key"):
+    with pytest.raises(UnknownKeyError, match="no such session key"):
         keystore.load_session_key(key_id, PEER_ID)
 
 

@@ -5,10 +5,16 @@ import pytest
 from awala.asn1 import oids
 from awala.errors import InvalidMessageError, InvalidSignatureError, MalformedMessageError, UnauthorizedSenderError
 from awala.handshake import HandshakeResponse
+from awala.messages.cargo import Cargo
+from awala.messages.cargo_collection_authorization import CargoCollectionAuthorization
 from awala.pki.certificate import Certificate
 from awala.signatures import sign_detached
 from gateway.models import Peer
-from gateway.services.authenticate_peer import authenticate_collector, authenticate_delivery
+from gateway.services.authenticate_peer import (
+    authenticate_collector,
+    authenticate_delivery,
+    authenticate_sender,
+)
 from tests import factories, published_vectors
 from tests.factories import NOW
 from tests.unit.gateway.factories import make_peer
@@ -122,3 +128,29 @@ def test_countersignature_of_a_deployed_client(vector_identity: Certificate) -> 
 def test_signature_that_is_refused(vector_identity: Certificate, file: str) -> None:
     with pytest.raises(InvalidMessageError):
         authenticate_collector([published_vectors.read(file)], NONCE, VERIFY_AT)
+
+
+def test_sender_of_cargo(vector_identity: Certificate) -> None:
+    cargo = Cargo.deserialize(published_vectors.read("cargo_to_gateway.bin"))
+
+    assert authenticate_sender(cargo, VERIFY_AT) == published_vectors.certificate("private_gateway_a").node_id
+
+
+def test_sender_of_a_cca(vector_identity: Certificate) -> None:
+    cca = CargoCollectionAuthorization.deserialize(published_vectors.read("cca.bin"))
+
+    assert authenticate_sender(cca, VERIFY_AT) == published_vectors.certificate("private_gateway_a").node_id
+
+
+def test_sender_that_certifies_itself(vector_identity: Certificate) -> None:
+    cargo = Cargo.deserialize(published_vectors.read("cargo_self_issued_sender.bin"))
+
+    with pytest.raises(UnauthorizedSenderError):
+        authenticate_sender(cargo, VERIFY_AT)
+
+
+def test_sender_for_another_gateway(vector_identity: Certificate) -> None:
+    cca = CargoCollectionAuthorization.deserialize(published_vectors.read("cca_other_gateway.bin"))
+
+    with pytest.raises(UnauthorizedSenderError):
+        authenticate_sender(cca, VERIFY_AT)

@@ -1,5 +1,6 @@
 import hashlib
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +14,12 @@ from awala.errors import InvalidMessageError, InvalidSignatureError, Unauthorize
 from awala.messages.parcel import Parcel
 from awala.pki.certificate import Certificate
 from awala.ramf import Recipient
+from gateway import durable_intake
 from gateway.errors import RecordUnavailableError, StorageUnavailableError
 from gateway.group_commit import commit_together
 from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel
 from gateway.services import receive_parcel as module
+from gateway.services import record_parcels
 from gateway.services.receive_parcel import receive_parcel_from_internet, receive_parcel_from_peer
 from gateway.storage import load_object
 from tests import factories, published_vectors
@@ -63,7 +66,7 @@ def test_parcel_is_stored(identity: Certificate) -> None:
 
 def test_collectors_get_a_hint(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     hints: list[str] = []
-    monkeypatch.setattr(module, "notify_peer", hints.append)
+    monkeypatch.setattr(record_parcels, "notify_peer", hints.append)
 
     receive_parcel_from_internet(octets_of(parcel(identity)), NOW)
 
@@ -198,6 +201,17 @@ def test_parcel_for_the_internet_is_queued(identity: Certificate) -> None:
     assert ParcelRecord.objects.get().peer_id == sending_peer_id
 
 
+def test_workers_get_a_hint(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    hints: list[tuple[uuid.UUID, str]] = []
+    monkeypatch.setattr(record_parcels, "hint_outgoing_parcel", lambda *hint: hints.append(hint))
+    octets, sending_peer_id = octets_of(factories.internet_parcel()), make_node_id()
+
+    for _ in range(2):
+        receive_parcel_from_peer(octets, sending_peer_id, NOW)
+
+    assert hints == [(OutgoingParcel.objects.get().id, "endpoint.example.com")]
+
+
 def test_parcel_for_the_internet_sent_again(identity: Certificate, object_store: Path) -> None:
     octets, sending_peer_id = octets_of(factories.internet_parcel()), make_node_id()
 
@@ -213,8 +227,7 @@ def test_parcel_for_the_internet_sent_twice_at_once(
     """The second request finds the record only once it has written its object."""
     octets, sending_peer_id = octets_of(factories.internet_parcel()), make_node_id()
     receive_parcel_from_peer(octets, sending_peer_id, NOW)
-    find, answers = module._find_record, [None]  # noqa: SLF001 - the race cannot be met otherwise
-    monkeypatch.setattr(module, "_find_record", lambda *args: answers.pop() if answers else find(*args))
+    monkeypatch.setattr(module, "find_repeated", lambda _parcels: [])
 
     receive_parcel_from_peer(octets, sending_peer_id, NOW)
 
@@ -298,7 +311,7 @@ def test_parcel_whose_commit_seemed_to_fail(identity: Certificate, monkeypatch: 
             raise IntegrityError
         return result
 
-    monkeypatch.setattr(module, "commit_together", commit_and_fail_once)
+    monkeypatch.setattr(durable_intake, "commit_together", commit_and_fail_once)
     receive_parcel_from_internet(octets, NOW)
 
     row = StoredParcel.objects.get()
@@ -317,14 +330,14 @@ def test_row_that_changes_all_the_time(identity: Certificate, monkeypatch: pytes
 
 def test_row_that_is_gone_again(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A namesake kept the row from being inserted, and was removed before it could be replaced."""
-    original, attempts = StoredParcel.objects.create, [True]
+    original, attempts = StoredParcel.objects.bulk_create, [True]
 
-    def fail_once(**fields: object) -> StoredParcel:
+    def fail_once(rows: Iterable[StoredParcel]) -> list[StoredParcel]:
         if attempts.pop() if attempts else False:
             raise IntegrityError
-        return original(**fields)
+        return original(rows)
 
-    monkeypatch.setattr(StoredParcel.objects, "create", fail_once)
+    monkeypatch.setattr(StoredParcel.objects, "bulk_create", fail_once)
     receive_parcel_from_peer(octets_of(parcel(identity)), make_node_id(), NOW)
 
     assert StoredParcel.objects.count() == ParcelRecord.objects.count() == 1
@@ -337,7 +350,7 @@ def test_replaced_object_that_cannot_be_deleted(identity: Certificate, monkeypat
     def fail(_key: str) -> None:
         raise StorageUnavailableError
 
-    monkeypatch.setattr(module, "delete_object", fail)
+    monkeypatch.setattr(durable_intake, "delete_object", fail)
     receive_parcel_from_internet(octets_of(parcel(identity)), NOW)
 
     assert StoredParcel.objects.count() == 1

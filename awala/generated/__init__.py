@@ -1,0 +1,1 @@
+"""What `make protos` generates from protos/; not to be edited."""

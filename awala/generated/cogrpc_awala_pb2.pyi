@@ -1,0 +1,5 @@
+from awala.generated import cogrpc_pb2 as _cogrpc_pb2
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor

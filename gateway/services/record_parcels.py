@@ -1,0 +1,248 @@
+"""Writes the rows of admitted parcels, one or many, and finds the rows that parcels have already."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import groupby
+from operator import or_
+from typing import TypeVar
+
+import structlog
+from django.db.models import Model, Q
+
+from gateway.errors import RecordUnavailableError
+from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel
+from gateway.notifications import notify_peer
+from gateway.queues import hint_outgoing_parcel
+from gateway.services.admit_parcel import AdmittedParcel
+
+# What a parcel is known by: peer, recipient, sender, and the digest of its id.
+Key = tuple[str, str, str, str]
+Row = TypeVar("Row", ParcelRecord, StoredParcel)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """What became of parcels once the transaction is committed."""
+
+    kept: list[AdmittedParcel] = field(default_factory=list)
+    repeated: list[AdmittedParcel] = field(default_factory=list)
+    # Objects that no row names any more.
+    garbage: list[str] = field(default_factory=list)
+
+
+def make_rows(parcel: AdmittedParcel) -> tuple[Model, ...]:
+    """The rows of a parcel that was never here before."""
+    record = (_make_record(parcel),) if parcel.sending_peer_id else ()
+    return (*record, _make_outgoing(parcel) if parcel.destination else _make_stored(parcel))
+
+
+def find_repeated(parcels: Sequence[AdmittedParcel]) -> list[AdmittedParcel]:
+    """Those for the Internet that the same peer sent before, while they are on record (protocol section 11)."""
+    outgoing = [parcel for parcel in parcels if parcel.destination]
+    records = _find(ParcelRecord, map(_sent_key, outgoing))
+    return [parcel for parcel in outgoing if _is_current(records.get(_sent_key(parcel)), parcel)]
+
+
+def record_parcels(parcels: Sequence[AdmittedParcel]) -> Recorded:
+    """Write the rows of parcels in their order, within the caller's transaction; safe to do twice.
+
+    A parcel for an endpoint of ours takes the place of its namesake. One for the Internet that was sent before is
+    not queued again. `IntegrityError` says that another writer was faster.
+    """
+    recorded = Recorded()
+    writing = _Writing(parcels, recorded)
+    for parcel in parcels:
+        is_new = writing.record(parcel)
+        if not parcel.destination:
+            writing.store(parcel)
+        elif is_new:
+            writing.queue(parcel)
+        else:
+            recorded.repeated.append(parcel)
+    writing.insert_rows()
+    _recognise_own(recorded)
+    return recorded
+
+
+def announce(recorded: Recorded) -> None:
+    """Log what is committed, and hint at it to collectors and workers."""
+    for parcel in recorded.kept:
+        if parcel.destination:
+            log.info(
+                "parcel_queued",
+                parcel_id=parcel.id,
+                private_peer_id=parcel.sending_peer_id,
+                destination=parcel.destination,
+            )
+            hint_outgoing_parcel(parcel.row_id, parcel.destination)
+        else:
+            log.info(
+                "parcel_stored",
+                parcel_id=parcel.id,
+                private_peer_id=parcel.peer_id,
+                recipient_id=parcel.recipient_id,
+                size=len(parcel.octets),
+            )
+    for parcel in recorded.repeated:
+        log.info(
+            "parcel_repeated",
+            parcel_id=parcel.id,
+            private_peer_id=parcel.sending_peer_id,
+            destination=parcel.destination,
+        )
+    for peer_id in dict.fromkeys(parcel.peer_id for parcel in recorded.kept if parcel.peer_id):
+        notify_peer(peer_id)
+
+
+def find_stored(keys: Iterable[Key]) -> dict[Key, StoredParcel]:
+    """The stored parcels with these keys, whatever their state."""
+    return _find(StoredParcel, keys)
+
+
+def _sent_key(parcel: AdmittedParcel) -> Key:
+    return (parcel.sending_peer_id, parcel.recipient_id, parcel.sender_id, parcel.parcel_id_sha256)
+
+
+def _stored_key(parcel: AdmittedParcel) -> Key:
+    return (parcel.peer_id, parcel.recipient_id, parcel.sender_id, parcel.parcel_id_sha256)
+
+
+class _Writing:
+    """The rows that there are for some parcels, and those that are to be inserted."""
+
+    def __init__(self, parcels: Sequence[AdmittedParcel], recorded: Recorded) -> None:
+        self._recorded = recorded
+        self._records = _find(ParcelRecord, (_sent_key(parcel) for parcel in parcels if parcel.sending_peer_id))
+        self._stored = _find(StoredParcel, (_stored_key(parcel) for parcel in parcels if not parcel.destination))
+        self._new_records: list[ParcelRecord] = []
+        self._new_stored: dict[uuid.UUID, StoredParcel] = {}
+        self._new_outgoing: list[OutgoingParcel] = []
+
+    def record(self, parcel: AdmittedParcel) -> bool:
+        """Note that the peer sent the parcel; False if that was known."""
+        if not parcel.sending_peer_id:
+            return True
+        record = self._records.get(_sent_key(parcel))
+        if record is None:
+            record = self._records[_sent_key(parcel)] = _make_record(parcel)
+            self._new_records.append(record)
+            return True
+        if _is_current(record, parcel):
+            return False
+        # An expired one, which no sweep has removed yet, makes room for its namesake.
+        record.received_at, record.expires_at = parcel.received_at, parcel.expires_at
+        record.save()
+        return True
+
+    def store(self, parcel: AdmittedParcel) -> None:
+        self._recorded.kept.append(parcel)
+        row = self._stored.get(_stored_key(parcel))
+        if row is None:
+            row = self._stored[_stored_key(parcel)] = _make_stored(parcel)
+            self._new_stored[row.id] = row
+        elif row.object_key == parcel.object_key:
+            pass  # A commit of ours that seemed to fail was carried out.
+        elif row.id in self._new_stored:
+            self._recorded.garbage.append(row.object_key)
+            self._stored[_stored_key(parcel)] = self._new_stored[row.id] = _make_stored(parcel, row.id)
+        else:
+            self._replace(row, parcel)
+
+    def _replace(self, row: StoredParcel, parcel: AdmittedParcel) -> None:
+        """Write the parcel over its namesake's row."""
+        replaced_key = row.object_key if row.state == StoredParcel.State.QUEUED else None
+        changes = {
+            "object_key": parcel.object_key,
+            "size": len(parcel.octets),
+            "received_at": parcel.received_at,
+            "expires_at": parcel.expires_at,
+        }
+        if not row.advance(StoredParcel.State.QUEUED, revision=uuid.uuid4(), settled_at=None, **changes):
+            raise RecordUnavailableError("the parcel's row changes too often")
+        kind = Event.Kind.PARCEL_REPLACED
+        Event.objects.create(at=row.received_at, kind=kind, subject_id=row.id, peer_id=row.peer_id)
+        if replaced_key is not None:
+            self._recorded.garbage.append(replaced_key)
+
+    def queue(self, parcel: AdmittedParcel) -> None:
+        self._recorded.kept.append(parcel)
+        self._new_outgoing.append(_make_outgoing(parcel))
+
+    def insert_rows(self) -> None:
+        if self._new_records:
+            ParcelRecord.objects.bulk_create(self._new_records)
+        if self._new_stored:
+            StoredParcel.objects.bulk_create(self._new_stored.values())
+        if self._new_outgoing:
+            OutgoingParcel.objects.bulk_create(self._new_outgoing)
+
+
+def _recognise_own(recorded: Recorded) -> None:
+    """Take for kept what only seems to be repeated, because a commit of ours that seemed to fail was carried out."""
+    ids = [parcel.row_id for parcel in recorded.repeated]
+    own = set(OutgoingParcel.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
+    recorded.kept.extend(parcel for parcel in recorded.repeated if parcel.row_id in own)
+    recorded.repeated[:] = [parcel for parcel in recorded.repeated if parcel.row_id not in own]
+    recorded.garbage.extend(parcel.object_key for parcel in recorded.repeated)
+
+
+def _find(model: type[Row], keys: Iterable[Key]) -> dict[Key, Row]:
+    """The rows with these keys. One condition for all parcels between the same two endpoints."""
+    conditions = [
+        Q(peer_id=peer, recipient_id=recipient, sender_id=sender, parcel_id_sha256__in=[key[3] for key in group])
+        for (peer, recipient, sender), group in groupby(sorted(set(keys)), key=lambda key: key[:3])
+    ]
+    if not conditions:
+        return {}
+    rows = model._default_manager.filter(reduce(or_, conditions))
+    return {(row.peer_id, row.recipient_id, row.sender_id, row.parcel_id_sha256): row for row in rows}
+
+
+def _is_current(record: ParcelRecord | None, parcel: AdmittedParcel) -> bool:
+    return record is not None and record.expires_at >= parcel.received_at
+
+
+def _make_record(parcel: AdmittedParcel) -> ParcelRecord:
+    return ParcelRecord(
+        peer_id=parcel.sending_peer_id,
+        recipient_id=parcel.recipient_id,
+        sender_id=parcel.sender_id,
+        parcel_id_sha256=parcel.parcel_id_sha256,
+        parcel_id=parcel.id.encode("latin-1"),
+        received_at=parcel.received_at,
+        expires_at=parcel.expires_at,
+    )
+
+
+def _make_stored(parcel: AdmittedParcel, row_id: uuid.UUID | None = None) -> StoredParcel:
+    return StoredParcel(
+        id=row_id or parcel.row_id,
+        peer_id=parcel.peer_id,
+        recipient_id=parcel.recipient_id,
+        sender_id=parcel.sender_id,
+        parcel_id_sha256=parcel.parcel_id_sha256,
+        object_key=parcel.object_key,
+        size=len(parcel.octets),
+        received_at=parcel.received_at,
+        expires_at=parcel.expires_at,
+    )
+
+
+def _make_outgoing(parcel: AdmittedParcel) -> OutgoingParcel:
+    return OutgoingParcel(
+        id=parcel.row_id,
+        destination=parcel.destination,
+        peer_id=parcel.sending_peer_id,
+        recipient_id=parcel.recipient_id,
+        sender_id=parcel.sender_id,
+        parcel_id_sha256=parcel.parcel_id_sha256,
+        object_key=parcel.object_key,
+        size=len(parcel.octets),
+        received_at=parcel.received_at,
+        next_attempt_at=parcel.received_at,
+        expires_at=parcel.expires_at,
+    )
