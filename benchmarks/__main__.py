@@ -19,10 +19,7 @@ from benchmarks.processes import busy_seconds, own_seconds
 from benchmarks.surroundings import Surroundings
 
 BENCHMARKS: Final[Mapping[str, Callable[[Surroundings], list[Figure]]]] = MappingProxyType(
-    {
-        module.NAME: module.run
-        for module in (verification, intake, memory, push, idle, couriers, unwrapping, delivery)
-    }
+    {module.NAME: module.run for module in (verification, intake, memory, push, idle, couriers, unwrapping, delivery)}
 )
 RESULTS: Final = Path(__file__).parent / "results"
 # Never in memory, as /tmp may be: what is promised to be durable has to be paid for.
