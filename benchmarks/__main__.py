@@ -12,14 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks import idle, intake, memory, push, unwrapping, verification
+from benchmarks import couriers, delivery, idle, intake, memory, push, unwrapping, verification
 from benchmarks.figures import Figure, print_table, write_json
 from benchmarks.machine import describe_machine, summarise
 from benchmarks.processes import busy_seconds, own_seconds
 from benchmarks.surroundings import Surroundings
 
 BENCHMARKS: Final[Mapping[str, Callable[[Surroundings], list[Figure]]]] = MappingProxyType(
-    {module.NAME: module.run for module in (verification, intake, memory, push, idle, unwrapping)}
+    {module.NAME: module.run for module in (verification, intake, memory, push, idle, couriers, unwrapping, delivery)}
 )
 RESULTS: Final = Path(__file__).parent / "results"
 # Never in memory, as /tmp may be: what is promised to be durable has to be paid for.

@@ -72,6 +72,7 @@ class Calls:
 
     def __init__(self, most: int) -> None:
         self._places = asyncio.Semaphore(most)
+        self._under_way: set[asyncio.Task[Any] | None] = set()
 
     async def answer(
         self, method: str, context: Context, errors: StatusByError, serve: Callable[[Context], Awaitable[None]]
@@ -84,6 +85,7 @@ class Calls:
             count_cogrpc_call(method, grpc.StatusCode.RESOURCE_EXHAUSTED.name)
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "There are too many calls; try again later")
         code = grpc.StatusCode.OK
+        self._under_way.add(asyncio.current_task())
         try:
             await serve(context)
         except asyncio.CancelledError:
@@ -99,7 +101,13 @@ class Calls:
             await context.abort(code, details)
         finally:
             self._places.release()
+            self._under_way.discard(asyncio.current_task())
             count_cogrpc_call(method, code.name)
+
+    async def finish(self) -> None:
+        """Wait for the calls under way, which the server has told to end."""
+        while tasks := [task for task in self._under_way if task is not None]:
+            await asyncio.wait(tasks)
 
 
 def find_status(error: Exception, errors: StatusByError) -> grpc.StatusCode | None:

@@ -92,8 +92,8 @@ class CourierServer:
         self._stopping = asyncio.Event()
         self._health = HealthProbe()
         self._server = grpc.aio.server(options=_options(self._limits))
-        relay = Relay(self._threads, max_calls=2 * self._limits.streams)
-        self._server.add_generic_rpc_handlers(relay.handlers())
+        self._relay = Relay(self._threads, max_calls=2 * self._limits.streams)
+        self._server.add_generic_rpc_handlers(self._relay.handlers())
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         names = (*RELAY_NAMES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -115,6 +115,7 @@ class CourierServer:
         probing.cancel()
         await self._health.servicer.enter_graceful_shutdown()
         await self._server.stop(self._drain_seconds)
+        await self._relay.finish()
         self._threads.close()
         self._end()
 

@@ -130,7 +130,8 @@ class Environment(BaseSettings):
     # Couriers meet TLS here where these name PEM files; otherwise a proxy in front has to speak it.
     cogrpc_tls_certificate: Path | None = None
     cogrpc_tls_key: Path | None = None
-    cogrpc_threads: Threads = 4
+    # As many as for PoHTTP, for the same reason.
+    cogrpc_threads: Threads = 8
     cogrpc_max_streams: Annotated[int, Field(ge=1, le=1_000)] = 16
     cogrpc_max_metadata_octets: Annotated[int, Field(ge=8_192, le=65_536)] = 16_384
     cogrpc_max_connection_age_seconds: Annotated[int, Field(ge=10)] = 900

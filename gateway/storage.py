@@ -7,7 +7,7 @@ on stable storage.
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,14 +202,13 @@ class DurableFileSystemStorage(Storage):
         temporaries: dict[str, str] = {}
         folders: dict[str, None] = {}
         try:
-            for target, content in contents.items():
-                temporaries[target] = self._write_temporary(content)
-            for target in contents:
+            self._write_temporaries(contents, temporaries)
+            for target, temporary in temporaries.items():
                 folder = target.rpartition("/")[0]
                 if folder not in folders:
                     self._ensure_folder(folder)
                     folders[folder] = None
-                os.replace(temporaries[target], target)  # noqa: PTH105
+                os.replace(temporary, target)  # noqa: PTH105
         except BaseException:
             for temporary in temporaries.values():
                 Path(temporary).unlink(missing_ok=True)
@@ -217,21 +216,28 @@ class DurableFileSystemStorage(Storage):
         for folder in folders:
             sync_folder(folder)
 
-    def _write_temporary(self, content: "File[bytes]") -> str:
-        """A flushed file with the content, beside the objects so that renaming it is atomic."""
+    def _write_temporaries(self, contents: "Mapping[str, File[bytes]]", temporaries: dict[str, str]) -> None:
+        """Write and flush a file for each content, beside the objects so that renaming it is atomic.
+
+        Their paths are entered by target as they are made.
+        """
         folder = f"{self._root}/{_TEMPORARY_FOLDER}"
         self._ensure_folder(folder)
-        path = f"{folder}/{uuid.uuid4().hex}"
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptors: list[int] = []
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.writelines(content.chunks())
-                file.flush()
+            for target, content in contents.items():
+                temporaries[target] = path = f"{folder}/{uuid.uuid4().hex}"
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+                descriptors.append(descriptor)
+                with os.fdopen(descriptor, "wb", closefd=False) as file:
+                    file.writelines(content.chunks())
+            if len(descriptors) > 1:
+                _begin_writing(descriptors)
+            for descriptor in descriptors:
                 os.fsync(descriptor)
-        except BaseException:
-            Path(path).unlink(missing_ok=True)
-            raise
-        return path
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def _ensure_folder(self, folder: str) -> None:
         """Make the folder and those above it durable, once in this object's life."""
@@ -248,3 +254,11 @@ class DurableFileSystemStorage(Storage):
         if len(self._known_folders) >= _MAX_KNOWN_FOLDERS:
             self._known_folders.clear()
         self._known_folders.add(folder)
+
+
+def _begin_writing(descriptors: Sequence[int]) -> None:
+    """Let the system write all these files at once, so that flushing them afterwards waits little more than once."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for descriptor in descriptors:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -7,7 +7,8 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from awala.clients.errors import ClientError, RefusedParcelError
+from awala.clients.delivery import DEADLINE_FACTOR
+from awala.clients.errors import RefusedParcelError, ServerUnavailableError
 from awala.errors import AwalaError
 from gateway import stopping
 from gateway.celery import app
@@ -18,6 +19,7 @@ from tasks.lanes import Lanes
 
 # Far below what Celery allows a task.
 TURN_SECONDS = 60.0
+_DELIVERY_SECONDS = DEADLINE_FACTOR * settings.DELIVERY_TIMEOUT_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +47,7 @@ def work_on(destination: str, lanes: Lanes) -> uuid.UUID | None:
     """Do one slice for a destination that was taken from the lanes; returns a parcel that is due there still."""
     done = Slice()
     try:
-        done = deliver_slice(destination, post, timezone.now, delivery_seconds=get_deliverer().max_seconds)
+        done = deliver_slice(destination, post, timezone.now, delivery_seconds=_DELIVERY_SECONDS)
     finally:
         lanes.give_back(destination, has_more=done.next_parcel_id is not None, answers=done.answers)
     return done.next_parcel_id
@@ -57,9 +59,8 @@ def post(internet_address: str, parcel_serialized: bytes) -> Attempt:
         get_deliverer().deliver(internet_address, parcel_serialized)
     except RefusedParcelError as error:
         return Attempt(answer=Answer.REFUSED, reason=str(error))
-    except ClientError as error:
-        retry_after = getattr(error, "retry_after_seconds", None) or 0
-        return Attempt(answer=Answer.FAILED, reason=str(error), retry_after_seconds=retry_after)
+    except ServerUnavailableError as error:
+        return Attempt(answer=Answer.FAILED, reason=str(error), retry_after_seconds=error.retry_after_seconds or 0)
     except AwalaError as error:
         return Attempt(answer=Answer.FAILED, reason=str(error))
     except Exception as error:  # The parcel is kept whatever it is, and other destinations go on.

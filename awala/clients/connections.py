@@ -79,15 +79,11 @@ class Connections:
     def __init__(self, *, find_addresses: FindAddresses, timeout_seconds: float, max_connections: int) -> None:
         self._timeout_seconds = timeout_seconds
         self._current = _Current()
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=tls_context(),
-            max_connections=max_connections,
-            keepalive_expiry=_KEEP_ALIVE_SECONDS,
-            network_backend=_Backend(self._current, find_addresses),
-        )
+        self._backend = _Backend(self._current, find_addresses)
+        self._pool = _Pool(self._open, max_connections)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connections that nobody is using; the others follow when they are done."""
         self._pool.close()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer:
@@ -117,25 +113,29 @@ class Connections:
                 body=_read_beginning(response, exchange),
             )
 
+    def _open(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+        return httpcore.HTTPConnection(
+            origin, tls_context(), keepalive_expiry=_KEEP_ALIVE_SECONDS, network_backend=self._backend
+        )
+
     @contextmanager
     def _stream(
         self, url: str, body: bytes, headers: Mapping[str, str], exchange: _Exchange
     ) -> Iterator[httpcore.Response]:
-        target = httpx.URL(url)
+        read = httpx.URL(url)
+        target = httpcore.URL(scheme=read.raw_scheme, host=read.raw_host, port=read.port, target=read.raw_path)
+        all_headers = {
+            "Host": read.netloc.decode("ascii"),
+            "Accept": "application/json, */*;q=0.5",
+            # A small compressed answer could unfold to a large one.
+            "Accept-Encoding": "identity",
+            **headers,
+        }
         self._current.exchange = exchange
-        with self._pool.stream(
-            "POST",
-            httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path),
-            headers=[
-                ("Host", target.netloc.decode("ascii")),
-                ("Accept", "application/json, */*;q=0.5"),
-                # A small compressed answer could unfold to a large one.
-                ("Accept-Encoding", "identity"),
-                *headers.items(),
-            ],
-            content=body,
-            extensions={"timeout": {"pool": exchange.limit()}},
-        ) as response:
+        with (
+            self._pool.borrow(target.origin, exchange.limit()) as connection,
+            connection.stream("POST", target, headers=list(all_headers.items()), content=body) as response,
+        ):
             yield response
 
     @contextmanager
@@ -148,6 +148,71 @@ class Connections:
             if not exchange.has_connected and not exchange.received:
                 raise _StaleConnectionError(f"{url} closed a connection that was kept open") from error
             raise _transport_error(url, error) from error
+
+
+class _Pool:
+    """Connections that are open; each is used by one thread at a time.
+
+    The pool of httpcore looks at idle connections while other threads begin to use them. Then it may take an answer
+    that arrives for the end of the connection, and close that, so that a parcel is sent twice.
+    """
+
+    def __init__(self, connect: Callable[[httpcore.Origin], httpcore.HTTPConnection], max_connections: int) -> None:
+        self._connect = connect
+        self._max_idle = max_connections
+        self._free = threading.BoundedSemaphore(max_connections)
+        self._lock = threading.Lock()
+        # Those used last come last.
+        self._idle: list[httpcore.HTTPConnection] = []
+        self._is_closed = False
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        _close_all(idle)
+
+    @contextmanager
+    def borrow(self, origin: httpcore.Origin, seconds: float) -> Iterator[httpcore.HTTPConnection]:
+        """Lend a connection to ``origin``; wait for it that long at most."""
+        if not self._free.acquire(timeout=seconds):
+            raise TimeoutError("all connections are in use")
+        try:
+            connection = self._take(origin) or self._connect(origin)
+            try:
+                yield connection
+            finally:
+                self._put_back(connection)
+        finally:
+            self._free.release()
+
+    def _take(self, origin: httpcore.Origin) -> httpcore.HTTPConnection | None:
+        expired = []
+        with self._lock:
+            fitting = [connection for connection in self._idle if connection.can_handle_request(origin)]
+            while fitting and fitting[-1].has_expired():
+                expired.append(fitting.pop())
+            found = fitting[-1] if fitting else None
+            self._idle = [connection for connection in self._idle if connection not in {found, *expired}]
+        _close_all(expired)
+        return found
+
+    def _put_back(self, connection: httpcore.HTTPConnection) -> None:
+        surplus = []
+        with self._lock:
+            if self._is_closed or connection.is_closed() or not connection.is_idle():
+                surplus.append(connection)
+            else:
+                self._idle.append(connection)
+            # Connections to servers that are not asked any more would otherwise stay.
+            if self._idle and (len(self._idle) > self._max_idle or self._idle[0].has_expired()):
+                surplus.append(self._idle.pop(0))
+        _close_all(surplus)
+
+
+def _close_all(connections: Iterable[httpcore.HTTPConnection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 class _StaleConnectionError(ServerUnavailableError):

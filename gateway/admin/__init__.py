@@ -1,5 +1,5 @@
-"""The operators' console: one page per kind of row, for reading; Django imports this once the models are ready."""
+"""The operators' console: one page per kind of row; Django imports this once the models are ready."""
 
-from gateway.admin import accounts, event, identity, parcels, peer
+from gateway.admin import accounts, cargo, destination, event, identity, parcels, peer, upkeep
 
-__all__ = ["accounts", "event", "identity", "parcels", "peer"]
+__all__ = ["accounts", "cargo", "destination", "event", "identity", "parcels", "peer", "upkeep"]

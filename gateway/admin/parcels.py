@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
 
 from gateway.admin import columns
 from gateway.admin.record import Link, RecordAdmin, list_link
 from gateway.admin.search import match_nodes, match_parcel_id
 from gateway.admin.site import console
-from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel
+from gateway.admin.steering import SteerableAdmin, operator_of
+from gateway.models import Destination, Event, OutgoingParcel, ParcelRecord, StoredParcel
+from gateway.services.steer_parcel import hold_parcel, release_parcel
 
 _NODES = ("peer_id", "recipient_id", "sender_id")
 
@@ -54,7 +58,8 @@ class StoredParcelAdmin(RecordAdmin):
 
 
 @admin.register(OutgoingParcel, site=console)
-class OutgoingParcelAdmin(RecordAdmin):
+class OutgoingParcelAdmin(SteerableAdmin):
+    actions = ("hold", "release")
     list_display = (
         columns.short_id("pk", "row"),
         columns.state(OutgoingParcel.State),
@@ -91,11 +96,22 @@ class OutgoingParcelAdmin(RecordAdmin):
         columns.whole_id("object_key", "object key"),
     )
 
+    @admin.action(permissions=["steer"], description="Hold: do not deliver")
+    def hold(self, request: HttpRequest, queryset: "QuerySet[OutgoingParcel]") -> None:
+        operator, now = operator_of(request), timezone.now()
+        self.steer(request, queryset, lambda parcel: hold_parcel(parcel, operator, now), "held")
+
+    @admin.action(permissions=["steer"], description="Release: deliver what is held")
+    def release(self, request: HttpRequest, queryset: "QuerySet[OutgoingParcel]") -> None:
+        operator, now = operator_of(request), timezone.now()
+        self.steer(request, queryset, lambda parcel: release_parcel(parcel, operator, now), "released")
+
     def match(self, term: str) -> Q:
         is_named = Q(destination=term.rstrip(".").lower()) | Q(recipient_id=term)
         return is_named | match_nodes(term, _NODES) | match_parcel_id(term)
 
     def get_links(self, row: Any) -> Iterable[Link]:
+        yield list_link("Destination", Destination, internet_address=row.destination)
         yield list_link("Events", Event, subject_id=row.pk)
 
 

@@ -11,7 +11,7 @@ from gateway.admin import columns, formats
 from gateway.admin.record import Link, RecordAdmin, list_link
 from gateway.admin.search import match_nodes
 from gateway.admin.site import console
-from gateway.models import Event, OutgoingParcel, ParcelRecord, Peer, StoredParcel
+from gateway.models import CargoCollection, Event, IncomingCargo, OutgoingParcel, ParcelRecord, Peer, StoredParcel
 from gateway.models.sizes import NODE_ID_LENGTH
 
 
@@ -51,5 +51,7 @@ class PeerAdmin(RecordAdmin):
     def get_links(self, row: Any) -> Iterable[Link]:
         yield list_link("Queued parcels", StoredParcel, peer_id=row.node_id, state=StoredParcel.State.QUEUED)
         yield list_link("Outgoing parcels", OutgoingParcel, peer_id=row.node_id)
+        yield list_link("Incoming cargo", IncomingCargo, peer_id=row.node_id)
+        yield list_link("Cargo collections", CargoCollection, peer_id=row.node_id)
         yield list_link("Parcel records", ParcelRecord, peer_id=row.node_id)
         yield list_link("Events", Event, peer_id=row.node_id)

@@ -24,9 +24,9 @@ Link = tuple[str, str]
 
 
 class RecordAdmin(_ModelAdmin):
-    """Shows rows that the network makes; nobody adds, changes or deletes them here."""
+    """Shows rows that the network makes; nobody adds, edits or deletes them here."""
 
-    actions = None
+    actions: Sequence[str] | None = None
     paginator = BoundedPaginator
     list_per_page = 50
     list_max_show_all = 0

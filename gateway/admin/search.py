@@ -41,9 +41,14 @@ def match_nodes(term: str, fields: Iterable[str]) -> Q:
 
 def match_parcel_id(term: str) -> Q:
     """The rows of the parcel with this id, or with the digest of an id that the record keeps."""
+    return match_digest(term, "parcel_id_sha256")
+
+
+def match_digest(term: str, field: str) -> Q:
+    """The rows in which a field holds the digest of the term, or the term where it is a digest itself."""
     if _DIGEST.fullmatch(term.lower()):
-        return Q(parcel_id_sha256=term.lower())
+        return Q(**{field: term.lower()})
     try:
-        return Q(parcel_id_sha256=hashlib.sha256(term.encode("latin-1")).hexdigest())
+        return Q(**{field: hashlib.sha256(term.encode("latin-1")).hexdigest()})
     except UnicodeEncodeError:
         return NOTHING

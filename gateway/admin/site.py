@@ -12,7 +12,19 @@ from gateway.admin.overview import make_overview
 from gateway.admin.sign_in import SignInForm
 
 # As operators think of them; kinds that are not named come last.
-_ORDER = ("Peer", "StoredParcel", "OutgoingParcel", "ParcelRecord", "Event", "OwnCertificate", "StoredKey")
+_ORDER = (
+    "Peer",
+    "StoredParcel",
+    "OutgoingParcel",
+    "Destination",
+    "IncomingCargo",
+    "CargoCollection",
+    "ParcelRecord",
+    "Event",
+    "MaintenanceJob",
+    "OwnCertificate",
+    "StoredKey",
+)
 
 
 class ConsoleSite(admin.AdminSite):

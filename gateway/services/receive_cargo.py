@@ -11,7 +11,7 @@ import structlog
 
 from awala.messages.cargo import Cargo
 from gateway.durable_intake import discard_object, keep_durably
-from gateway.models import Event, IncomingCargo, record_errors
+from gateway.models import Event, IncomingCargo
 from gateway.queues import hint_cargo
 from gateway.refusals import note_refusal
 from gateway.services.authenticate_peer import authenticate_sender
@@ -36,8 +36,8 @@ def receive_cargo(cargo_serialized: bytes, now: datetime) -> None:
         next_attempt_at=now,
         expires_at=cargo.expiry,
     )
-    # Looked for before the object is written as well, since couriers repeat what they had no answer to.
-    if _find(row) is None and _keep(row, cargo_serialized):
+    # Not looked for first: couriers seldom repeat what they have brought, and each search costs as much as the rest.
+    if _keep(row, cargo_serialized):
         log.info("cargo_stored", cargo_id=cargo.id, private_peer_id=row.peer_id, size=row.size)
         hint_cargo(row.id)
     else:
@@ -45,7 +45,7 @@ def receive_cargo(cargo_serialized: bytes, now: datetime) -> None:
 
 
 def _keep(row: IncomingCargo, cargo_serialized: bytes) -> bool:
-    """Store object and row; False if another call was faster."""
+    """Store object and row; False if the cargo is there already."""
 
     def is_ours() -> bool:
         # It may have been us: a commit that seemed to fail, and was carried out.
@@ -55,8 +55,3 @@ def _keep(row: IncomingCargo, cargo_serialized: bytes) -> bool:
     if not is_new:
         discard_object(row.object_key)
     return is_new
-
-
-def _find(row: IncomingCargo) -> IncomingCargo | None:
-    with record_errors():
-        return IncomingCargo.objects.filter(peer_id=row.peer_id, sha256=row.sha256).first()

@@ -47,7 +47,7 @@ def register_node(request_serialized: bytes, now: datetime) -> bytes:
     def write() -> None:
         _spend(authorization)
         _save_peer(certificate, now)
-        _save_session_key(session_key, session_private_key, identity, certificate)
+        _save_session_key(session_key, session_private_key, identity, certificate, now)
 
     with record_errors():
         commit_together(write)
@@ -82,6 +82,12 @@ def _save_peer(certificate: Certificate, now: datetime) -> None:
 
 
 def _save_session_key(
-    session_key: SessionKey, private_key: EllipticCurvePrivateKey, identity: Identity, certificate: Certificate
+    session_key: SessionKey,
+    private_key: EllipticCurvePrivateKey,
+    identity: Identity,
+    certificate: Certificate,
+    now: datetime,
 ) -> None:
-    get_keystore().save_session_key(session_key.key_id, private_key, identity.node_id, certificate.node_id)
+    get_keystore().save_session_key(
+        session_key.key_id, private_key, identity.node_id, certificate.node_id, created_at=now
+    )

@@ -5,11 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Count, Min, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from gateway.errors import KeyUnavailableError, RecordUnavailableError
 from gateway.keystores import get_keystore
-from gateway.models import OutgoingParcel, OwnCertificate, Peer, StoredParcel, record_errors
+from gateway.models import (
+    Destination,
+    IncomingCargo,
+    MaintenanceJob,
+    OutgoingParcel,
+    OwnCertificate,
+    Peer,
+    StoredParcel,
+    record_errors,
+)
 from gateway.shared_call import SharedCall
 
 LIMIT_SECONDS = 3.0
@@ -20,11 +29,27 @@ _AGE_PER_SECOND = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
-    """Parcels that wait: how many, their octets, and when the oldest came in."""
+    """Parcels or cargo that wait: how many, their octets, and when the oldest came in."""
 
-    parcels: int
+    number: int
     octets: int
     oldest_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationSurvey:
+    """How many Internet addresses take nothing at the moment, and how many an operator has paused."""
+
+    in_trouble: int
+    paused: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpkeepSurvey:
+    """When a job of the gateway's upkeep ended last, and how many have failed at their last run."""
+
+    finished_at: datetime | None
+    failed_jobs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +57,10 @@ class RecordSurvey:
     surveyed_at: datetime
     queued: Backlog
     outgoing: Backlog
+    cargo: Backlog
+    invalid_cargo: int
+    destinations: DestinationSurvey
+    upkeep: UpkeepSurvey
     peers: int
     certificate_expires_at: datetime | None
     session_key_created_at: datetime | None
@@ -70,6 +99,10 @@ def _survey(now: datetime) -> RecordSurvey:
             surveyed_at=now,
             queued=_count(StoredParcel.objects.filter(state=StoredParcel.State.QUEUED, expires_at__gt=now)),
             outgoing=_count(OutgoingParcel.objects.filter(state=OutgoingParcel.State.PENDING, expires_at__gt=now)),
+            cargo=_count(IncomingCargo.objects.filter(state=IncomingCargo.State.PENDING, expires_at__gt=now)),
+            invalid_cargo=IncomingCargo.objects.filter(state=IncomingCargo.State.INVALID).count(),
+            destinations=_survey_destinations(),
+            upkeep=_survey_upkeep(),
             peers=Peer.objects.count(),
             certificate_expires_at=certificate.expires_at if certificate else None,
             session_key_created_at=_find_session_key_time(certificate.node_id) if certificate else None,
@@ -80,8 +113,23 @@ def _survey(now: datetime) -> RecordSurvey:
 
 
 def _count(waiting: "QuerySet[Any]") -> Backlog:
-    row = waiting.aggregate(parcels=Count("pk"), octets=Sum("size"), oldest_at=Min("received_at"))
-    return Backlog(parcels=row["parcels"], octets=row["octets"] or 0, oldest_at=row["oldest_at"])
+    row = waiting.aggregate(number=Count("pk"), octets=Sum("size"), oldest_at=Min("received_at"))
+    return Backlog(number=row["number"], octets=row["octets"] or 0, oldest_at=row["oldest_at"])
+
+
+def _survey_destinations() -> DestinationSurvey:
+    is_in_trouble = ~Q(state=Destination.State.CLOSED)
+    row = Destination.objects.aggregate(
+        in_trouble=Count("pk", filter=is_in_trouble), paused=Count("pk", filter=Q(is_paused=True))
+    )
+    return DestinationSurvey(**row)
+
+
+def _survey_upkeep() -> UpkeepSurvey:
+    row = MaintenanceJob.objects.aggregate(
+        finished_at=Max("last_finished_at"), failed_jobs=Count("pk", filter=Q(has_failed=True))
+    )
+    return UpkeepSurvey(**row)
 
 
 def _find_session_key_time(node_id: str) -> datetime | None:

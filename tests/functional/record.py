@@ -1,9 +1,11 @@
 """What a gateway keeps, seen from outside it: the rows of its database and the files of its object store."""
 
 import sqlite3
+import uuid
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,28 @@ def rows_of(process: GatewayProcess, table: str, **values: object) -> list[dict[
         database.row_factory = sqlite3.Row
         query = f"SELECT * FROM gateway_{table} WHERE {condition}"  # noqa: S608 - names of our own
         return [dict(row) for row in database.execute(query, tuple(values.values()))]
+
+
+def add_row(process: GatewayProcess, table: str, **values: object) -> uuid.UUID:
+    """Add a row with an id of its own, to a table whose rows take hours of failures, or what is rare, to come about."""
+    row_id = uuid.uuid4()
+    columns = {"id": row_id, **values}
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    with closing(sqlite3.connect(process.database_path, timeout=30)) as database, database:
+        query = f"INSERT INTO gateway_{table} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
+        database.execute(query, tuple(_as_stored(value) for value in columns.values()))
+    return row_id
+
+
+def _as_stored(value: object) -> object:
+    """Return a value as Django keeps it in SQLite."""
+    match value:
+        case uuid.UUID():
+            return value.hex
+        case datetime():
+            return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        case _:
+            return value
 
 
 def _open(process: GatewayProcess) -> sqlite3.Connection:

@@ -14,9 +14,16 @@ from playwright.sync_api import Browser, expect
 
 from tests.functional.browser import Scheme, WatchedPage, start_browser
 from tests.functional.collector import CLOSE_UPON_COMPLETION, Collector, drain_queue
+from tests.functional.courier_rows import (
+    add_destination,
+    add_incoming_cargo,
+    add_outgoing_parcel,
+    add_rows_of_each_kind,
+)
 from tests.functional.exchange import Response, exchange
 from tests.functional.gateway_process import GatewayProcess
 from tests.functional.private_gateway import PrivateGateway, deliver_pohttp, make_internet_parcel
+from tests.functional.record import rows_of
 
 pytestmark = [pytest.mark.functional, pytest.mark.browser]
 
@@ -164,16 +171,25 @@ def wait_until_ready(process: GatewayProcess) -> None:
         time.sleep(0.1)
 
 
+def read_metrics_counted_after_now(process: GatewayProcess) -> dict[str, float]:
+    """A count serves for two seconds, or longer where counting was slow: ask until a new peer is among the counted."""
+    peers = read_metrics(process)["gateway_peers"]
+    PrivateGateway.register(process)
+    deadline = time.monotonic() + 30
+    while (metrics := read_metrics(process))["gateway_peers"] <= peers:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return metrics
+
+
 def test_metrics_follow_parcels(console: GatewayProcess) -> None:
     peer = PrivateGateway.register(console)
     parcel = peer.make_parcel()
-    time.sleep(2.5)  # The last count of the database serves for two seconds.
-    before = read_metrics(console)
+    before = read_metrics_counted_after_now(console)
     assert deliver_pohttp(console, parcel.serialized).status == 202
     assert deliver_pohttp(console, b"not a parcel").status == 400
     assert peer.deliver(peer.make_parcel()).status == 202
-    time.sleep(2.5)
-    after = read_metrics(console)
+    after = read_metrics_counted_after_now(console)
 
     def grown(name: str) -> float:
         return after[name] - before[name]
@@ -205,7 +221,62 @@ def busy_console(console: GatewayProcess) -> GatewayProcess:
         assert peer.deliver(make_internet_parcel()).status == 202
         if size == 300:
             drain_queue(console.collection_url, peer)
+    add_rows_of_each_kind(console)
     return console
+
+
+def choose(operator: WatchedPage, action: str) -> None:
+    """Choose all rows of a list and an action, and have it done."""
+    page = operator.page
+    page.check("#action-toggle")
+    page.select_option("select[name=action]", action)
+    with page.expect_navigation():
+        page.click("button[name=index]")
+
+
+def test_operator_holds_a_parcel_and_releases_it(operator: WatchedPage, console: GatewayProcess) -> None:
+    parcel_id = add_outgoing_parcel(console, "held.example.org")
+    page = operator.page
+    page.goto("/admin/gateway/outgoingparcel/?q=held.example.org")
+
+    choose(operator, "hold")
+    expect(page.locator(".messagelist")).to_contain_text("1 outgoing parcel held.")
+    expect(page.locator("#result_list .field-state")).to_have_text("held")
+    assert rows_of(console, "outgoingparcel", id=parcel_id.hex)[0]["state"] == "held"
+
+    choose(operator, "hold")
+    expect(page.locator(".messagelist")).to_contain_text("1 outgoing parcel left unchanged.")
+
+    choose(operator, "release")
+    expect(page.locator("#result_list .field-state")).to_have_text("pending")
+
+    page.goto(f"/admin/gateway/event/?q={parcel_id}")
+    expect(page.locator("#result_list tbody tr")).to_have_count(2)
+    expect(page.locator("#result_list tbody tr").first).to_contain_text("by admin")
+
+
+def test_operator_pauses_a_destination_and_resumes_it(operator: WatchedPage, console: GatewayProcess) -> None:
+    add_destination(console, "flood.example.org", "closed")
+    page = operator.page
+    page.goto("/admin/gateway/destination/?q=flood.example.org")
+
+    choose(operator, "pause")
+    expect(page.locator("#result_list .field-is_paused")).to_have_text("paused")
+    assert rows_of(console, "destination", internet_address="flood.example.org")[0]["is_paused"]
+
+    choose(operator, "resume")
+    expect(page.locator("#result_list .field-is_paused")).to_have_text("no")
+    assert not rows_of(console, "destination", internet_address="flood.example.org")[0]["is_paused"]
+
+
+def test_operator_has_invalid_cargo_unwrapped_again(operator: WatchedPage, console: GatewayProcess) -> None:
+    cargo_id = add_incoming_cargo(console, "invalid", last_error="Content cannot be decrypted")
+    page = operator.page
+    page.goto(f"/admin/gateway/incomingcargo/?q={cargo_id}")
+    expect(page.locator("#result_list .field-last_error")).to_have_text("Content cannot be decrypted")
+
+    choose(operator, "unwrap_again")
+    expect(page.locator(".messagelist")).to_contain_text("1 incoming cargo to be unwrapped again.")
 
 
 PAGES = {
@@ -213,6 +284,10 @@ PAGES = {
     "peers": "/admin/gateway/peer/",
     "stored-parcels": "/admin/gateway/storedparcel/",
     "outgoing-parcels": "/admin/gateway/outgoingparcel/",
+    "destinations": "/admin/gateway/destination/",
+    "incoming-cargo": "/admin/gateway/incomingcargo/",
+    "cargo-collections": "/admin/gateway/cargocollection/",
+    "upkeep": "/admin/gateway/maintenancejob/",
     "parcel-records": "/admin/gateway/parcelrecord/",
     "events": "/admin/gateway/event/",
     "own-certificates": "/admin/gateway/owncertificate/",

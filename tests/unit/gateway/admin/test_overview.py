@@ -7,8 +7,15 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from gateway.models import MaintenanceJob
 from gateway.services.ensure_identity import ensure_identity
-from tests.unit.gateway.factories import make_outgoing_parcel, make_peer, make_stored_parcel
+from tests.unit.gateway.factories import (
+    make_destination,
+    make_incoming_cargo,
+    make_outgoing_parcel,
+    make_peer,
+    make_stored_parcel,
+)
 
 # Checks and counts run in threads of their own, which see what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,6 +38,11 @@ def overview(operator: Client) -> str:
     return response.content.decode().replace("\xa0", " ")
 
 
+def tile(page: str, title: str) -> str:
+    """Return what one of the tiles holds."""
+    return page[page.index(f">{title}<") :].partition("</a>")[0]
+
+
 def test_figures_are_shown(operator: Client) -> None:
     make_peer()
     for _ in range(3):
@@ -45,6 +57,36 @@ def test_figures_are_shown(operator: Client) -> None:
 
 def test_idle_gateway_is_shown(operator: Client) -> None:
     assert "none waits" in overview(operator)
+
+
+def test_cargo_that_waits_is_shown(operator: Client) -> None:
+    for _ in range(4):
+        make_incoming_cargo(size=1_024, received_at=timezone.now() - timedelta(hours=3))
+    page = tile(overview(operator), "Cargo to be unwrapped")
+    assert ">4<" in page
+    assert "4.0 KB" in page
+    assert "3 hours ago" in page
+
+
+def test_trouble_stands_out(operator: Client) -> None:
+    make_incoming_cargo(state="invalid")
+    make_destination(state="open")
+    make_destination(state="half_open", is_paused=True)
+    MaintenanceJob.objects.create(name="expiry", last_finished_at=timezone.now(), has_failed=True)
+    page = overview(operator)
+    assert page.count("tile-bad") == 3
+    assert ">1<" in tile(page, "Invalid cargo")
+    assert ">2<" in tile(page, "Destinations in trouble")
+    assert "1 paused" in tile(page, "Destinations in trouble")
+    assert "1 job failed" in tile(page, "Last upkeep")
+
+
+def test_gateway_without_trouble_is_calm(operator: Client) -> None:
+    MaintenanceJob.objects.create(name="expiry", last_finished_at=timezone.now() - timedelta(minutes=5))
+    page = overview(operator)
+    assert "tile-bad" not in page
+    assert "5 minutes ago" in tile(page, "Last upkeep")
+    assert "no job failed" in tile(page, "Last upkeep")
 
 
 def test_health_is_shown(operator: Client) -> None:
@@ -73,6 +115,18 @@ def test_broken_database_is_told(operator: Client) -> None:
 
 def test_kinds_are_in_the_order_of_the_work(operator: Client) -> None:
     page = overview(operator)
-    names = ("Peers", "Stored parcels", "Outgoing parcels", "Parcel records", "Events", "Own certificates", "Users")
+    names = (
+        "Peers",
+        "Stored parcels",
+        "Outgoing parcels",
+        "Destinations",
+        "Incoming cargoes",
+        "Cargo collections",
+        "Parcel records",
+        "Events",
+        "Maintenance jobs",
+        "Own certificates",
+        "Users",
+    )
     positions = [page.index(f">{name}</a>") for name in names]
     assert positions == sorted(positions)

@@ -10,9 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gateway.admin.site import console
-from gateway.models import Event, OwnCertificate, StoredKey, StoredParcel
+from gateway.models import Event, MaintenanceJob, OwnCertificate, StoredKey, StoredParcel
 from gateway.services.ensure_identity import ensure_identity
 from tests.unit.gateway.factories import (
+    make_cargo_collection,
+    make_destination,
+    make_incoming_cargo,
     make_node_id,
     make_outgoing_parcel,
     make_parcel_record,
@@ -20,7 +23,19 @@ from tests.unit.gateway.factories import (
     make_stored_parcel,
 )
 
-LISTS = ("peer", "storedparcel", "outgoingparcel", "parcelrecord", "event", "owncertificate", "storedkey")
+LISTS = (
+    "peer",
+    "storedparcel",
+    "outgoingparcel",
+    "destination",
+    "incomingcargo",
+    "cargocollection",
+    "parcelrecord",
+    "event",
+    "maintenancejob",
+    "owncertificate",
+    "storedkey",
+)
 ROWS_PER_PAGE = 50
 
 
@@ -30,6 +45,10 @@ def make_rows(number: int = 1) -> None:
         parcel = make_stored_parcel(peer_id=peer.node_id)
         make_outgoing_parcel(peer_id=peer.node_id)
         make_parcel_record(peer_id=peer.node_id)
+        make_destination()
+        make_incoming_cargo(peer_id=peer.node_id)
+        make_cargo_collection(peer_id=peer.node_id)
+        MaintenanceJob.objects.create(name=f"upkeep of {peer.node_id[:9]}")
         Event.objects.create(kind=Event.Kind.PARCEL_STORED, subject_id=parcel.pk, peer_id=peer.node_id)
 
 
@@ -168,6 +187,81 @@ def test_outgoing_parcels_are_found_by_destination(operator: Client) -> None:
     make_outgoing_parcel()
     make_outgoing_parcel(destination="ping.example.org")
     assert count_rows(page_of(operator, "outgoingparcel/?q=Ping.example.org.")) == 1
+
+
+@pytest.mark.parametrize("field", ["pk", "peer_id", "cargo_id_sha256"])
+def test_cargo_is_found_by_each_id(operator: Client, field: str) -> None:
+    make_incoming_cargo()
+    wanted = make_incoming_cargo()
+    page = page_of(operator, f"incomingcargo/?q={getattr(wanted, field)}")
+    assert count_rows(page) == 1
+    assert str(wanted.pk) in page
+
+
+@pytest.mark.parametrize("field", ["pk", "peer_id", "cca_id_sha256"])
+def test_collections_are_found_by_each_id(operator: Client, field: str) -> None:
+    make_cargo_collection()
+    wanted = make_cargo_collection()
+    page = page_of(operator, f"cargocollection/?q={getattr(wanted, field)}")
+    assert count_rows(page) == 1
+    assert str(wanted.pk) in page
+
+
+def test_destinations_are_found_by_address(operator: Client) -> None:
+    make_destination()
+    wanted = make_destination(internet_address="ping.example.org")
+    page = page_of(operator, "destination/?q=Ping.Example.org.")
+    assert count_rows(page) == 1
+    assert str(wanted.pk) in page
+
+
+def test_destinations_in_trouble_come_first(operator: Client) -> None:
+    for state in ("closed", "half_open", "open"):
+        make_destination(state=state, internet_address=f"{state}.example")
+    page = page_of(operator, "destination/")
+    assert page.index(">open.example") < page.index(">half_open.example") < page.index(">closed.example")
+
+
+@pytest.mark.parametrize(("query", "listed"), [("", 3), ("?is_paused=1", 1), ("?is_paused=0", 2), ("?is_paused=x", 2)])
+def test_destinations_are_filtered_by_pause(operator: Client, query: str, listed: int) -> None:
+    for is_paused in (True, False, False):
+        make_destination(is_paused=is_paused)
+    page = page_of(operator, f"destination/{query}")
+    assert count_rows(page) == listed
+    assert "Not paused" in page
+
+
+@pytest.mark.parametrize(("state", "is_shown"), [("pending", True), ("unwrapped", False)])
+def test_only_cargo_that_waits_has_a_next_attempt(operator: Client, state: str, is_shown: bool) -> None:  # noqa: FBT001
+    cargo = make_incoming_cargo(state=state, next_attempt_at=timezone.now() + timedelta(hours=2, minutes=1))
+    for path in ("incomingcargo/", f"incomingcargo/{cargo.pk}/change/"):
+        page = page_of(operator, path).replace("\xa0", " ")
+        assert ("in 2 hours" in page) == is_shown
+
+
+def test_destination_tells_how_much_waits_for_it(operator: Client) -> None:
+    destination = make_destination(internet_address="pong.example.com")
+    for state in ("pending", "pending", "held", "delivered"):
+        make_outgoing_parcel(state=state)
+    make_outgoing_parcel(destination="ping.example.org")
+    page = page_of(operator, f"destination/{destination.pk}/change/")
+    assert "2, and 1 held" in page
+    assert "?destination__exact=pong.example.com" in page
+
+
+def test_parcel_leads_to_its_destination(operator: Client) -> None:
+    parcel = make_outgoing_parcel()
+    page = page_of(operator, f"outgoingparcel/{parcel.pk}/change/")
+    assert "/admin/gateway/destination/?internet_address__exact=pong.example.com" in page
+
+
+def test_upkeep_is_found_by_name(operator: Client) -> None:
+    make_rows(2)
+    MaintenanceJob.objects.create(name="expiry", has_failed=True, last_outcome="the database failed")
+    page = page_of(operator, "maintenancejob/?q=expiry")
+    assert count_rows(page) == 1
+    assert "badge-failed" in page
+    assert "the database failed" in page
 
 
 def test_size_and_expiry_are_readable(operator: Client) -> None:

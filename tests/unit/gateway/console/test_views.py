@@ -15,7 +15,13 @@ from gateway.models import MaintenanceJob, OwnCertificate, StoredKey
 from gateway.private_files import make_private_folder
 from gateway.servers.wsgi import EDGE
 from gateway.services.survey_record import forget_survey
-from tests.unit.gateway.factories import make_outgoing_parcel, make_peer, make_stored_parcel
+from tests.unit.gateway.factories import (
+    make_destination,
+    make_incoming_cargo,
+    make_outgoing_parcel,
+    make_peer,
+    make_stored_parcel,
+)
 
 PAGES = ("livez", "readyz", "metrics")
 
@@ -121,6 +127,28 @@ def test_gauges_come_from_the_database(client: Client) -> None:
     expiry = OwnCertificate.objects.get().expires_at.timestamp()
     assert metrics["gateway_own_certificate_expiry_timestamp_seconds"] == expiry
     assert metrics["gateway_session_key_created_timestamp_seconds"] == pytest.approx(now.timestamp(), abs=30)
+
+
+def test_gauges_tell_of_cargo_destinations_and_upkeep(client: Client) -> None:
+    now = timezone.now()
+    make_incoming_cargo(size=1_000, received_at=now - timedelta(hours=1))
+    make_incoming_cargo(state="invalid")
+    make_destination(state="open")
+    make_destination(is_paused=True)
+    MaintenanceJob.objects.create(name="expiry", last_finished_at=now, has_failed=True)
+    metrics = read_metrics(client)
+    assert metrics["gateway_incoming_cargoes"] == 1
+    assert metrics["gateway_incoming_bytes"] == 1_000
+    assert metrics["gateway_incoming_oldest_age_seconds"] == pytest.approx(3_600, abs=30)
+    assert metrics["gateway_invalid_cargoes"] == 1
+    assert metrics["gateway_destinations_in_trouble"] == 1
+    assert metrics["gateway_destinations_paused"] == 1
+    assert metrics["gateway_upkeep_failed_jobs"] == 1
+    assert metrics["gateway_upkeep_finished_timestamp_seconds"] == pytest.approx(now.timestamp(), abs=0.001)
+
+
+def test_gateway_without_upkeep_has_no_time_of_it(client: Client) -> None:
+    assert "gateway_upkeep_finished_timestamp_seconds" not in read_metrics(client)
 
 
 def test_gateway_without_identity_has_metrics(client: Client) -> None:

@@ -1,15 +1,23 @@
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from gateway.errors import RecordUnavailableError
+from gateway.models import Destination, IncomingCargo, MaintenanceJob
 from gateway.services import survey_record as module
-from gateway.services.survey_record import RecordSurvey, forget_survey, survey_record
+from gateway.services.survey_record import (
+    Backlog,
+    DestinationSurvey,
+    RecordSurvey,
+    UpkeepSurvey,
+    forget_survey,
+    survey_record,
+)
 from gateway.shared_call import SharedCall
-from tests.unit.gateway.factories import make_peer
+from tests.unit.gateway.factories import make_destination, make_incoming_cargo, make_peer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,8 +31,41 @@ def nothing_counted() -> Iterator[None]:
 
 def test_empty_record_is_counted() -> None:
     survey = survey_record(timezone.now())
-    assert (survey.queued.parcels, survey.queued.octets, survey.queued.oldest_at) == (0, 0, None)
+    assert (survey.queued.number, survey.queued.octets, survey.queued.oldest_at) == (0, 0, None)
     assert survey.certificate_expires_at is None
+
+
+def test_cargo_is_counted() -> None:
+    now = timezone.now()
+    make_incoming_cargo(size=1_000, received_at=now - timedelta(hours=2))
+    make_incoming_cargo(size=500, received_at=now)
+    make_incoming_cargo(expires_at=now)
+    make_incoming_cargo(state=IncomingCargo.State.UNWRAPPED)
+    make_incoming_cargo(state=IncomingCargo.State.INVALID)
+
+    survey = survey_record(now)
+
+    assert survey.cargo == Backlog(number=2, octets=1_500, oldest_at=now - timedelta(hours=2))
+    assert survey.invalid_cargo == 1
+
+
+def test_destinations_in_trouble_are_counted() -> None:
+    for state in Destination.State:
+        make_destination(state=state)
+    make_destination(is_paused=True)
+
+    assert survey_record(timezone.now()).destinations == DestinationSurvey(in_trouble=2, paused=1)
+
+
+def test_upkeep_is_surveyed() -> None:
+    now = timezone.now()
+    MaintenanceJob.objects.create(name="expiry", last_finished_at=now - timedelta(minutes=1), has_failed=True)
+    MaintenanceJob.objects.create(name="renewal", last_finished_at=now - timedelta(hours=1))
+    MaintenanceJob.objects.create(name="orphans")
+
+    upkeep = survey_record(now).upkeep
+
+    assert upkeep == UpkeepSurvey(finished_at=now - timedelta(minutes=1), failed_jobs=1)
 
 
 def test_count_serves_for_a_while() -> None:
