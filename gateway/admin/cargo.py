@@ -34,14 +34,14 @@ class IncomingCargoAdmin(SteerableAdmin):
     list_display = (
         columns.short_id("pk", "row"),
         columns.state(IncomingCargo.State),
+        columns.column(str, "last_error"),
         columns.short_peer(),
         columns.size(),
         columns.column(str, "parcels"),
         columns.column(str, "collection_acks", "ACKs"),
         columns.column(str, "skipped_items", "skipped"),
-        columns.column(str, "attempts"),
         _next_attempt(formats.moment),
-        columns.column(str, "last_error"),
+        columns.column(str, "attempts"),
     )
     list_filter = ("state",)
     # By an index: what was unwrapped last comes first, then what waits.
