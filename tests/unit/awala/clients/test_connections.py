@@ -334,6 +334,12 @@ class TestMisbehaviour:
         assert answer.status == 202
         assert 0 < len(answer.body) <= MAX_RECEIVED
 
+    def test_body_has_many_chunks(self, open_connections: Open) -> None:
+        head = b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with serve_raw(send_repeatedly(head, b"1\r\nx\r\n" * 500)) as server:
+            answer = post(open_connections(), server.url)
+        assert answer == Answer(status=202, content_type="", location=None, body=b"x" * 1_000)
+
     def test_body_drips(self, open_connections: Open) -> None:
         started_at = time.monotonic()
         with serve_raw(send_repeatedly(OK_HEAD, b"x", pause=0.02)) as server:
