@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Self
 
+import redis
+
 from tests.functional.gateway_process import Ports
 
 _HOST = "127.0.0.1"
@@ -39,6 +41,16 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://{_HOST}:{self.port}/0"
+
+    @property
+    def client(self) -> redis.Redis:
+        """For looking into what it holds."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Returns once it answers."""

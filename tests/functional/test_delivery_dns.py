@@ -1,6 +1,5 @@
 """Parcels find their way by a signed zone, through a resolver that validates it, both of them real."""
 
-import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from awala.clients.http import tls_context
 from tests.functional.collector import Collector
 from tests.functional.dns_zone import SIGNED_ZONE, UNSIGNED_ZONE, DNSServerMissingError, ZoneFile, run_dns
 from tests.functional.gateway_process import GatewayProcess
+from tests.functional.missing import give_up
 from tests.functional.private_gateway import PrivateGateway
 from tests.functional.tls_proxy import TLSProxy
 from tests.unit.awala.clients.http_server import Reply, Request, Server, serve
@@ -60,7 +60,7 @@ def world(gateway: GatewayProcess, tmp_path_factory: pytest.TempPathFactory) -> 
         try:
             resolver_url = stack.enter_context(run_dns(tmp_path_factory.mktemp("dns"), zones))
         except DNSServerMissingError as error:
-            _give_up(str(error))
+            give_up("DELIVERY BY SIGNED DNS", error)
         yield World(resolver_url=resolver_url, first=first, second=second, proxy=proxy)
 
 
@@ -95,12 +95,6 @@ def _accept(_: Request) -> Reply:
 
 def _port(url: str) -> int:
     return int(url.split(":")[2].strip("/"))
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("AWALA_REQUIRE_SERVERS") == "1":
-        pytest.fail(reason)
-    pytest.skip(f"DELIVERY BY SIGNED DNS NOT TESTED: {reason}")
 
 
 Make = Callable[..., ParcelDeliverer]

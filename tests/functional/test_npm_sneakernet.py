@@ -1,6 +1,5 @@
 """Messages over every mix of roads, online and by courier, between devices and endpoints on the published clients."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import pytest
 from benchmarks.postgresql import PostgreSQLMissingError
 from tests.functional.deployments import KINDS, Deployment, run_gateway
 from tests.functional.internet_endpoint import InternetEndpoint
+from tests.functional.missing import give_up
 from tests.functional.npm_cargo_values import MadePing, ParsedPCA, UnwrappedCargo
 from tests.functional.npm_clients import Identity, MadeParcel, NpmClients, ParsedParcel, SessionKeyPair
 from tests.functional.npm_devices import NpmDevice, Received, Route
@@ -70,13 +70,7 @@ def network(
                 endpoint.reply(lambda ping: npm.answer_ping(pong, pong_key, ping).serialized, gateway.edges.pohttp_url)
                 yield Network(npm=npm, gateway=gateway, pong=pong, pong_key=pong_key, endpoint=endpoint)
         except (PostgreSQLMissingError, RedisMissingError) as error:
-            _give_up(str(error))
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("AWALA_REQUIRE_SERVERS") == "1":
-        pytest.fail(reason)
-    pytest.skip(f"ROLES APART NOT TESTED: {reason}")
+            give_up("ROLES APART", error)
 
 
 def pca_of(device: NpmDevice, recipient: Identity, ping: MadePing) -> ParsedPCA:

@@ -14,7 +14,8 @@ import celery
 import pytest
 
 from tests.functional.gateway_process import PROJECT, STOP_SECONDS, set_up
-from tests.functional.redis_process import RedisProcess
+from tests.functional.missing import give_up
+from tests.functional.redis_server import RedisMissingError, RedisServer
 
 NOTE = "tasks.crc.toy_note"
 SLEEP = "tasks.crc.toy_sleep"
@@ -40,7 +41,7 @@ pytestmark = [pytest.mark.functional, pytest.mark.timeout(240)]
 class Cluster:
     """A Redis, a folder of data, and workers that are started one by one."""
 
-    def __init__(self, folder: Path, data_dir: Path, broker: RedisProcess, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, data_dir: Path, broker: RedisServer, stack: ExitStack) -> None:
         self.broker = broker
         self.log = folder / "toy.log"
         self._folder = folder
@@ -133,7 +134,10 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cluster(tmp_path: Path, data_dir: Path) -> Iterator[Cluster]:
     with ExitStack() as stack:
-        broker = stack.enter_context(RedisProcess(tmp_path))
+        try:
+            broker = stack.enter_context(RedisServer(tmp_path))
+        except RedisMissingError as error:
+            give_up("QUEUES", error)
         yield Cluster(tmp_path, data_dir, broker, stack)
 
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.postgresql import PostgreSQLMissingError, run_postgresql
 from tests.functional.collector import Collector
 from tests.functional.gateway_process import GatewayProcess, set_up
+from tests.functional.missing import give_up
 from tests.functional.private_gateway import PrivateGateway, deliver_pohttp
 from tests.functional.redis_server import RedisMissingError, RedisServer
 
@@ -39,7 +40,7 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
             postgresql = stack.enter_context(run_postgresql(folder))
             redis = stack.enter_context(RedisServer(folder))
         except (PostgreSQLMissingError, RedisMissingError) as error:
-            _give_up(str(error))
+            give_up("ROLES APART", error)
         environment = {
             "INTERNET_ADDRESS": "gateway.example.com",
             "DATABASE_URL": postgresql.url,
@@ -49,12 +50,6 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
         poweb = stack.enter_context(GatewayProcess(folder / "data", "runpoweb", environment=environment))
         pohttp = stack.enter_context(GatewayProcess(folder / "data", "runpohttp", environment=environment))
         yield Roles(poweb=poweb, pohttp=pohttp, redis=redis)
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("AWALA_REQUIRE_SERVERS") == "1":
-        pytest.fail(reason)
-    pytest.skip(f"ROLES APART NOT TESTED: {reason}")
 
 
 def test_parcel_stored_by_one_process_is_pushed_by_another(roles: Roles) -> None:
