@@ -26,6 +26,7 @@ MAX_RECEIVED: Final = 65_536
 # Each chunk costs time, however small it is.
 _MAX_CHUNKS: Final = 1_000
 _WRITE_SIZE: Final = 65_536
+_MAX_SHOWN: Final = 200
 # Servers close idle connections after 5 seconds or more.
 _KEEP_ALIVE_SECONDS: Final = 30
 
@@ -144,14 +145,16 @@ class Connections:
 
     @contextmanager
     def _report_failures(self, url: str, exchange: _Exchange) -> Iterator[None]:
+        # A redirect may have named a long one.
+        shown = url[:_MAX_SHOWN]
         try:
             yield
         except (httpcore.TimeoutException, TimeoutError) as error:
-            raise ServerUnavailableError(f"No answer from {url} in time") from error
+            raise ServerUnavailableError(f"No answer from {shown} in time") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             if not exchange.has_connected and not exchange.received:
-                raise _StaleConnectionError(f"{url} closed a connection that was kept open") from error
-            raise _transport_error(url, error) from error
+                raise _StaleConnectionError(f"{shown} closed a connection that was kept open") from error
+            raise _transport_error(shown, error) from error
 
 
 class _Pool:

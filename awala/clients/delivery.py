@@ -13,9 +13,10 @@ from awala.addressing import PDC_SERVICE, order_targets
 from awala.clients.connections import Connections, Deadline, trust_system_resolver
 from awala.clients.doh import FALLBACK_PORT, DoHResolver
 from awala.clients.errors import ConnectionFailedError, ForbiddenTargetError, MissingServiceError
-from awala.clients.http import Answer
+from awala.clients.http import Answer, check_url
 from awala.clients.networks import Network, NetworkRules, read_literal
 from awala.clients.pohttp import post_parcel
+from awala.errors import InvalidArgumentError
 
 # Room for finding, connecting, sending and waiting; whoever needs longer holds others up.
 DEADLINE_FACTOR: Final = 3
@@ -147,7 +148,11 @@ def _normalize(internet_address: str) -> str:
 
 
 def _make_url(scheme: str, host: str, port: int) -> str:
-    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+    try:
+        return check_url(f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/")
+    except InvalidArgumentError as error:
+        # Such as 999.1.1.1, which DNS takes for a name.
+        raise ConnectionFailedError(f"No host name or address: {host!r}") from error
 
 
 def _origin(url: str) -> tuple[bytes, bytes, int | None]:

@@ -197,9 +197,10 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
-        httpx.URL(url)
+        # Both readers have to agree: one checks URLs, the other says where to connect.
+        has_host = httpx.URL(url).host != ""
     except (ValueError, httpx.InvalidURL) as error:
         raise InvalidArgumentError(f"Malformed URL: {url!r}") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not has_host:
         raise InvalidArgumentError(f"Not an HTTP or HTTPS URL: {url!r}")
     return url

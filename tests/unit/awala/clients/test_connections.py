@@ -396,6 +396,11 @@ class TestMisbehaviour:
         with serve(replies(Reply(raw=raw))) as server:
             assert isinstance(fail(open_connections(), server.url), InvalidAnswerError)
 
+    def test_long_url_is_shown_in_part(self, open_connections: Open) -> None:
+        with serve(replies(Reply(raw=b""))) as server:
+            error = fail(open_connections(), server.url + "x" * 10_000)
+        assert len(str(error)) < 400
+
     def test_hanging_server_holds_up_nobody_else(self, open_connections: Open) -> None:
         connections = open_connections(timeout=2)
         with serve_raw(hang) as hanging, serve(lambda _: Reply(status=202)) as server:

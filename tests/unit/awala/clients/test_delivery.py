@@ -265,6 +265,13 @@ class TestResolution:
         error = fail(make_deliverer(dns_server.url, use_tls=use_tls, allowed_networks=LOOPBACK))
         assert f"Cannot reach {ADDRESS} on port {port}" in str(error)
 
+    @pytest.mark.parametrize("target", ["999.1.1.1", "0127.0.0.1"])
+    def test_target_that_is_neither_name_nor_address(
+        self, make_deliverer: MakeDeliverer, start_dns: StartDNS, target: str
+    ) -> None:
+        error = fail(make_deliverer(start_dns(hosts(1, target=target)).url))
+        assert type(error) is ConnectionFailedError
+
     def test_literal_address_is_no_way_around(self, make_deliverer: MakeDeliverer, start_dns: StartDNS) -> None:
         dns_server = start_dns(reply_with(rcode=dns.rcode.NXDOMAIN))
         with pytest.raises(ForbiddenTargetError):

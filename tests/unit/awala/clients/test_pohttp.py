@@ -28,7 +28,17 @@ class TestRequest:
             deliver_parcel(server.url, b"parcel")
 
     @pytest.mark.parametrize(
-        "url", ["", "/", "ftp://example.com/", "http://", "https://[", "http://a:99999/", "http://example.com/\n"]
+        "url",
+        [
+            "",
+            "/",
+            "ftp://example.com/",
+            "http://",
+            "https://[",
+            "http://a:99999/",
+            "http://example.com/\n",
+            " http://a/",
+        ],
     )
     def test_url_of_another_kind(self, url: str) -> None:
         with pytest.raises(InvalidArgumentError, match="URL"):
