@@ -252,9 +252,9 @@ def test_hints_are_no_burden_while_redis_hangs(cluster: Cluster) -> None:
 
 
 def test_hints_reach_the_queues_with_those_about_the_same_merged(cluster: Cluster) -> None:
-    cluster.run(PUBLISH, "5")
+    cluster.start("-c", PUBLISH, "60")
 
-    assert cluster.broker.client.llen("crc") == 100
+    wait_until(lambda: cluster.broker.client.llen("crc") == 100)
     assert 1 <= int(str(cluster.broker.client.llen("pdc"))) < 100
 
 
