@@ -1,6 +1,7 @@
 """The health service (grpc.health.v1): whether database, storage and keys work, found out by using them."""
 
 import asyncio
+from typing import Self
 
 import structlog
 from django.utils import timezone
@@ -21,6 +22,13 @@ class HealthProbe:
 
     def __init__(self) -> None:
         self.servicer = health.HealthServicer()
+
+    @classmethod
+    async def make(cls) -> Self:
+        """One that says that nothing serves, until the first probe."""
+        probe = cls()
+        await probe._tell(serving=False)
+        return probe
 
     async def run(self) -> None:
         while True:

@@ -21,6 +21,8 @@ from cogrpc.relay import RELAY_NAMES, Relay
 
 # A cargo of the largest size, with the id that the call has for it.
 MAX_MESSAGE_SIZE = MAX_RAMF_MESSAGE_SIZE + 256
+MAX_CONNECTIONS = 1_000
+_HANDSHAKE_SECONDS = 15
 _AGE_GRACE_SECONDS = 30
 _KEEPALIVE_SECONDS = 30
 _KEEPALIVE_TIMEOUT_SECONDS = 10
@@ -90,7 +92,7 @@ class CourierServer:
 
     async def _bind(self) -> int:
         self._stopping = asyncio.Event()
-        self._health = HealthProbe()
+        self._health = await HealthProbe.make()
         self._server = grpc.aio.server(options=_options(self._limits))
         self._relay = Relay(self._threads, max_calls=2 * self._limits.streams)
         self._server.add_generic_rpc_handlers(self._relay.handlers())
@@ -131,6 +133,8 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
     return [
         # Two servers on one port would take half of the calls each, and nobody would notice.
         ("grpc.so_reuseport", 0),
+        ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_SECONDS * 1_000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
         ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
         # Above the first, calls are refused more and more often; above the second, always.

@@ -12,8 +12,8 @@ from django.db.models import Model, QuerySet
 
 from gateway.group_commit import commit_together
 
-KeepLease = Callable[[], None]
-"""Called between batches: tells that the work goes on, and raises where somebody else has taken it over."""
+CheckTime = Callable[[], None]
+"""Called between batches: raises once the work has had its time. What is left is for the next run."""
 
 Row = TypeVar("Row", bound=Model)
 
@@ -24,22 +24,22 @@ MAX_MOVED_ROWS: Final = 100
 PAUSE_SECONDS: Final = 0.01
 
 
-def delete_in_batches(rows: "QuerySet[Any]", keep_lease: KeepLease) -> int:
+def delete_in_batches(rows: "QuerySet[Any]", check_time: CheckTime) -> int:
     """Delete the rows, each unless it has left the query when its turn comes; returns their number."""
 
     def delete(primary_keys: list[Any]) -> int:
         # One statement, since nothing refers to the rows: a row that has changed meanwhile is not deleted.
         return commit_together(lambda: rows.filter(pk__in=primary_keys).delete()[0])
 
-    return _repeat(lambda: list(rows.values_list("pk", flat=True)[:MAX_DELETED_ROWS]), delete, keep_lease)
+    return _repeat(lambda: list(rows.values_list("pk", flat=True)[:MAX_DELETED_ROWS]), delete, check_time)
 
 
-def move_in_batches(rows: "QuerySet[Row]", move: Callable[[list[Row]], int], keep_lease: KeepLease) -> int:
+def move_in_batches(rows: "QuerySet[Row]", move: Callable[[list[Row]], int], check_time: CheckTime) -> int:
     """Let `move` take the rows out of the query and return how many it took; returns the number of all."""
-    return _repeat(lambda: list(rows[:MAX_MOVED_ROWS]), move, keep_lease)
+    return _repeat(lambda: list(rows[:MAX_MOVED_ROWS]), move, check_time)
 
 
-def _repeat(read: Callable[[], list[Any]], change: Callable[[list[Any]], int], keep_lease: KeepLease) -> int:
+def _repeat(read: Callable[[], list[Any]], change: Callable[[list[Any]], int], check_time: CheckTime) -> int:
     """Until nothing is read, or what is read cannot be changed."""
     total = 0
     while batch := read():
@@ -47,6 +47,6 @@ def _repeat(read: Callable[[], list[Any]], change: Callable[[list[Any]], int], k
         total += changed
         if not changed:
             break
-        keep_lease()
+        check_time()
         time.sleep(PAUSE_SECONDS)
     return total

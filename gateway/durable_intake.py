@@ -12,13 +12,13 @@ from typing import TypeVar
 from django.db import IntegrityError
 from django.db.models import Model
 
-from gateway.errors import StorageUnavailableError
+from gateway.errors import RecordChangedError, StorageUnavailableError
 from gateway.group_commit import commit_together
 from gateway.models import record_errors
 from gateway.storage import delete_object, store_object, store_objects
 
 # Each attempt finds the rows over which the one before it failed.
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 
 Result = TypeVar("Result")
 
@@ -45,7 +45,10 @@ def keep_all_durably(objects: Mapping[str, bytes], write: Callable[[], Result]) 
     except BaseException:
         _discard_all(objects)
         raise
-    return _commit(objects, [(write, ())] * _ATTEMPTS)
+    try:
+        return _commit(objects, [(write, ())] * _ATTEMPTS)
+    except IntegrityError as error:
+        raise RecordChangedError("other writers of the same rows were always faster") from error
 
 
 def discard_object(object_key: str) -> None:
@@ -68,7 +71,7 @@ def _commit(object_keys: Collection[str], attempts: Sequence[tuple[Callable[[], 
     try:
         with record_errors():
             for write_rows, rows in hopeful:
-                with suppress(IntegrityError):
+                with suppress(IntegrityError, RecordChangedError):
                     return commit_together(partial(write, write_rows), *rows)
             return commit_together(partial(write, write_last), *last_rows)
     except BaseException:

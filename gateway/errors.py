@@ -21,6 +21,10 @@ class RecordUnavailableError(UnavailableError):
     """The database failed: locked, full, read-only or out of reach."""
 
 
+class RecordChangedError(RecordUnavailableError):
+    """Somebody else changed a row between the look at it and its change; the same transaction may succeed now."""
+
+
 class ObjectMissingError(GatewayError):
     """The object store works but holds nothing under that key."""
 

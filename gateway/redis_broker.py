@@ -7,8 +7,9 @@ from kombu.utils.scheduling import round_robin_cycle
 
 from gateway.queue_limits import LimitedQoS, QueueLimits
 
-# How soon a queue is asked for again that had no room when Redis was last asked, if the others bring nothing.
-_RETRY_SECONDS = 0.02
+# How soon a queue is asked for again that had no room when Redis was last asked, if the others bring nothing. A
+# worker on one queue alone never waits like this.
+_RETRY_SECONDS = 0.005
 
 
 class _QoS(LimitedQoS, redis.QoS):

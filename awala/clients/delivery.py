@@ -31,7 +31,8 @@ class ParcelDeliverer:
     and write; a delivery as a whole gets three times as long. ``overrides`` says where the servers of some Internet
     addresses are, without asking DNS: those are trusted, so they may be on loopback. All other servers are refused if
     their IP address is not one of the public Internet, unless it is in ``allowed_networks``. Without ``use_tls``
-    parcels go over plain HTTP. At most ``max_connections`` are open, further deliveries wait for one.
+    parcels go over plain HTTP. At most ``max_connections`` are in use, and as many are kept idle: further deliveries
+    wait for one, in no particular order, so there should be one for each thread at least.
 
     :raises InvalidArgumentError: if ``resolver_url`` is none of HTTP or HTTPS
     """

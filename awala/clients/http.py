@@ -108,7 +108,9 @@ def open_client(*, timeout: float) -> httpx.Client:
 @cache
 def tls_context() -> ssl.SSLContext:
     """Return the TLS settings of every client: the system's authorities, or those in ``SSL_CERT_FILE``."""
-    return ssl.create_default_context()
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def request(

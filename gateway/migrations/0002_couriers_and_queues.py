@@ -151,7 +151,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="outgoingparcel",
-            index=models.Index(fields=["destination", "state", "next_attempt_at"], name="outgoing_parcel_queue"),
+            index=models.Index(fields=["state", "destination", "next_attempt_at"], name="outgoing_parcel_queue"),
         ),
         migrations.AddConstraint(
             model_name="cargocollection",

@@ -36,7 +36,8 @@ class OutgoingParcel(StatefulModel):
         states=State,
         moves={
             State.PENDING: frozenset({State.HELD, State.DELIVERED, State.REJECTED, State.EXPIRED, State.DISCARDED}),
-            State.HELD: frozenset({State.PENDING, State.EXPIRED, State.DISCARDED}),
+            # Delivered or rejected, where it was held while a worker was at it.
+            State.HELD: frozenset({State.PENDING, State.DELIVERED, State.REJECTED, State.EXPIRED, State.DISCARDED}),
             State.DELIVERED: frozenset(),
             State.REJECTED: frozenset(),
             State.EXPIRED: frozenset(),
@@ -67,7 +68,7 @@ class OutgoingParcel(StatefulModel):
     class Meta:
         indexes = (
             models.Index(fields=("state", "next_attempt_at"), name="outgoing_parcel_due"),
-            models.Index(fields=("destination", "state", "next_attempt_at"), name="outgoing_parcel_queue"),
+            models.Index(fields=("state", "destination", "next_attempt_at"), name="outgoing_parcel_queue"),
             models.Index(fields=("state", "expires_at"), name="outgoing_parcel_expiry"),
             models.Index(fields=("settled_at",), name="outgoing_parcel_retention"),
         )

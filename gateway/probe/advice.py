@@ -3,9 +3,11 @@
 from awala.clients.errors import (
     CollectionClosedError,
     InvalidAnswerError,
+    RejectedCallError,
     RejectedRequestError,
     ServerUnavailableError,
 )
+from gateway.probe.steps import LateCargoError, LatePingError, UnservedCouriersError
 
 _UNAVAILABLE = (
     "Check that the gateway runs and that the URL is right. Over TLS, this machine must trust the certificate: "
@@ -25,6 +27,19 @@ _LATE = (
     "If the gateway runs as several processes, check that all have the same REDIS_URL, DATABASE_URL and object "
     "store. If it is far away or busy, give a longer --timeout."
 )
+_COURIERS = (
+    "Check that CogRPC runs (in rungateway, or as runcogrpc) and that --cogrpc has the right URL: https:// over TLS, "
+    "when this machine must trust the certificate (SSL_CERT_FILE names further authorities), http:// without."
+)
+_WORKER = (
+    "Check that a worker runs (in rungateway, or as runworker): it unwraps cargo. If one does, it is overloaded or "
+    "lacks what it needs: the console shows the cargo that waits, and the gateway's log why."
+)
+_PING = (
+    "The console shows the parcel that leaves for the Internet, and why it was not delivered. Check that the gateway "
+    "finds the address of --pong (by DNS, or by INTERNET_ADDRESS_OVERRIDES) and reaches --pong-bind there: without TLS "
+    "only with POHTTP_USE_TLS=false, else through a proxy that takes TLS off."
+)
 _OTHER = "The gateway's log has more."
 
 
@@ -37,9 +52,15 @@ def advise(cause: BaseException | None) -> str:
             advice = _INVALID_ANSWER
         case CollectionClosedError():
             advice = _CLOSED
-        case RejectedRequestError(status=404 | 405):
+        case UnservedCouriersError():
+            advice = _COURIERS
+        case LateCargoError():
+            advice = _WORKER
+        case LatePingError():
+            advice = _PING
+        case RejectedRequestError(status=404 | 405) | RejectedCallError(code="UNIMPLEMENTED"):
             advice = _NOT_FOUND
-        case RejectedRequestError():
+        case RejectedRequestError() | RejectedCallError():
             advice = _REJECTED
         case TimeoutError():
             advice = _LATE

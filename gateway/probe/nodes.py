@@ -13,11 +13,12 @@ from awala.pki.issuance import issue_delivery_authorization, issue_endpoint_cert
 from awala.pki.keys import generate_serial_number
 from awala.ramf import Recipient
 from awala.registration import Registration
+from awala.session_key import SessionKey
 
 # What a probe that breaks off leaves on the gateway is gone after this.
-_PARCEL_TTL = timedelta(minutes=15)
+TTL = timedelta(minutes=15)
 # Deployed nodes date back what they make, because nobody tolerates a clock that is ahead of theirs.
-_BACK_DATING = timedelta(minutes=5)
+BACK_DATING = timedelta(minutes=5)
 _EXPIRED_FOR = timedelta(hours=1)
 
 
@@ -27,6 +28,8 @@ class PrivateGateway:
 
     private_key: rsa.RSAPrivateKey
     registration: Registration
+    # The gateway's, to which the first cargo is encrypted.
+    session_key: SessionKey
 
     @property
     def certificate(self) -> Certificate:
@@ -73,6 +76,16 @@ class PrivateEndpoint:
             authorities=(self.certificate, self.gateway_certificate),
         )
 
+    def write_to(self, recipient_id: str, internet_address: str) -> "AuthorizedSender":
+        """Become a sender to an endpoint on the Internet, which lets everybody in."""
+        return AuthorizedSender(
+            private_key=self.private_key,
+            recipient_id=recipient_id,
+            internet_address=internet_address,
+            authorization=self.certificate,
+            authorities=(self.gateway_certificate,),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorizedSender:
@@ -80,19 +93,20 @@ class AuthorizedSender:
 
     private_key: rsa.RSAPrivateKey
     recipient_id: str
+    internet_address: str | None = None
     authorization: Certificate
     authorities: tuple[Certificate, ...]
 
     def make_parcel(self, payload: bytes, now: datetime) -> bytes:
-        return self._make_parcel(payload, creation_date=now - _BACK_DATING, ttl=_BACK_DATING + _PARCEL_TTL)
+        return self._make_parcel(payload, creation_date=now - BACK_DATING, ttl=BACK_DATING + TTL)
 
     def make_expired_parcel(self, now: datetime) -> bytes:
         """A parcel to which nothing is wrong but that it comes too late."""
-        return self._make_parcel(b"", creation_date=now - _EXPIRED_FOR - _PARCEL_TTL, ttl=_PARCEL_TTL)
+        return self._make_parcel(b"", creation_date=now - _EXPIRED_FOR - TTL, ttl=TTL)
 
     def _make_parcel(self, payload: bytes, *, creation_date: datetime, ttl: timedelta) -> bytes:
         parcel = Parcel(
-            recipient=Recipient(id=self.recipient_id),
+            recipient=Recipient(id=self.recipient_id, internet_address=self.internet_address),
             id=str(uuid.uuid4()),
             creation_date=creation_date.replace(microsecond=0),
             ttl_seconds=int(ttl.total_seconds()),

@@ -7,11 +7,22 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
-from gateway.probe.scenario import Target
 from gateway.probe.steps import Step
+from gateway.probe.target import Target
 
-_ACTOR_STYLES = {"Gateway": "magenta", "Device A": "cyan", "Device B": "blue", "Internet": "yellow"}
+_ACTOR_STYLES = {
+    "Gateway": "magenta",
+    "Device A": "cyan",
+    "Device B": "blue",
+    "Internet": "yellow",
+    "Pong": "yellow",
+    "Courier": "bright_green",
+}
 _SLOW_SECONDS = 1.0
+_WITHOUT_PONG = (
+    "Without a ping to the Internet and its pong: for those the gateway must be able to reach this probe, so give "
+    "--pong ADDRESS and --pong-bind."
+)
 
 
 class TimelinePrinter:
@@ -23,6 +34,8 @@ class TimelinePrinter:
     def begin(self, target: Target) -> None:
         self._print(Text.assemble("PoWeb   ", (target.poweb_url, "underline")))
         self._print(Text.assemble("PoHTTP  ", (target.pohttp_url, "underline")))
+        self._print(Text.assemble("CogRPC  ", (target.cogrpc_url, "underline")))
+        self._print(Text(f"Pong    {target.pong}") if target.pong else Text(_WITHOUT_PONG, "dim"))
         self._print(Text())
 
     def step(self, step: Step) -> None:
@@ -41,7 +54,7 @@ class TimelinePrinter:
 
     def end(self, steps: Sequence[Step], seconds: float) -> None:
         self._print(Text())
-        if all(step.has_passed for step in steps):
+        if steps and all(step.has_passed for step in steps):
             self._print(Text(f"All {len(steps)} steps passed in {seconds:.1f} s.", "bold green"))
 
     def _print(self, text: Text) -> None:
@@ -51,10 +64,13 @@ class TimelinePrinter:
 
 
 def encode_json(target: Target, steps: Sequence[Step], seconds: float, failure: str | None) -> str:
-    """The whole probe for machines; `failure` is absent (null) if all steps passed."""
+    """The whole probe for machines; `failure` is null if all steps passed, `left_out` if all were played."""
     document = {
         "poweb_url": target.poweb_url,
         "pohttp_url": target.pohttp_url,
+        "cogrpc_url": target.cogrpc_url,
+        "pong_address": target.pong.internet_address if target.pong else None,
+        "left_out": None if target.pong else _WITHOUT_PONG,
         "has_passed": failure is None,
         "failure": failure,
         "seconds": round(seconds, 6),

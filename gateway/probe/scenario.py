@@ -1,28 +1,30 @@
 """The story that the probe plays against a gateway.
 
 Two private gateways, A and B, register. The endpoint behind A sends parcels to the one behind B, who is connected
-and gets each at once; somebody on the Internet sends parcels to the endpoint behind A, who fetches them later.
+and gets each at once; somebody on the Internet sends parcels to the endpoint behind A, who fetches them later. Then
+A is offline: see `gateway.probe.sneakernet`.
 """
 
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
 from awala.clients.collection import CollectedParcel, Collection, StreamingMode
 from awala.clients.errors import RefusedParcelError
-from awala.clients.http import check_url
 from awala.clients.pohttp import deliver_parcel
 from awala.clients.poweb import PoWebClient
 from awala.connection_params import NodeConnectionParams
 from awala.pki.keys import generate_rsa_key, node_id
 from awala.pki.path import build_path
 from gateway.probe.nodes import AuthorizedSender, PrivateGateway
-from gateway.probe.steps import Timeline, UnmetExpectationError
+from gateway.probe.pong_server import PongServer
+from gateway.probe.sneakernet import Cast, play_sneakernet
+from gateway.probe.steps import Timeline, UnmetExpectationError, expect
+from gateway.probe.target import Target
 
 _KIB: Final = 1_024
 _SIZE_NAMES: Final = MappingProxyType(
@@ -35,38 +37,29 @@ _POWEB_REFUSAL, _POHTTP_REFUSAL = 422, 403
 _BETWEEN_LOOKS_SECONDS = 0.2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """The gateway to probe. The timeout is for each exchange with it. Raises `InvalidArgumentError`."""
-
-    poweb_url: str
-    pohttp_url: str
-    timeout_seconds: float = 10
-
-    def __post_init__(self) -> None:
-        check_url(self.poweb_url)
-        check_url(self.pohttp_url)
-
-
 def probe(target: Target, timeline: Timeline) -> None:
-    """Play the whole story; raises `StepFailedError` at the first step that fails."""
-    with PoWebClient(target.poweb_url, timeout=target.timeout_seconds) as client:
-        _Scenario(target, timeline, client).play()
+    """Play the whole story; raises `StepFailedError` at the first step that fails, and `PongPortError`."""
+    with ExitStack() as stack:
+        pong_server = stack.enter_context(PongServer(target.pong)) if target.pong else None
+        client = stack.enter_context(PoWebClient(target.poweb_url, timeout=target.timeout_seconds))
+        _Scenario(target, timeline, client).play(pong_server)
 
 
 class _Scenario:
     def __init__(self, target: Target, timeline: Timeline, client: PoWebClient) -> None:
         self._target = target
+        self._timeline = timeline
         self._step = timeline.step
         self._client = client
 
-    def play(self) -> None:
+    def play(self, pong_server: PongServer | None) -> None:
         params = self._ask_who_it_is()
         a, b = self._register(_A, params), self._register(_B, params)
-        a_to_b, internet_to_a = self._authorize(a, b)
-        self._send_live(a, b, a_to_b)
-        self._send_for_later(a, internet_to_a)
-        self._send_expired(a, a_to_b, internet_to_a)
+        cast = self._authorize(a, b)
+        self._send_live(a, b, cast.a_to_b)
+        self._send_for_later(a, cast.internet_to_a)
+        self._send_expired(a, cast.a_to_b, cast.internet_to_a)
+        play_sneakernet(self._target, self._timeline, self._client, cast, pong_server)
         self._expect_empty_queue(_A, a)
         self._expect_empty_queue(_B, b)
 
@@ -83,23 +76,25 @@ class _Scenario:
             registration = self._client.register(private_key)
             certificate, issuer = registration.node_certificate, registration.gateway_certificate
             build_path(certificate, (), (issuer,), now=_now())
-            _expect(issuer.spki_der == params.identity_key_der, "The certificate is by another gateway")
-            _expect(registration.session_key is not None, "The registration lacks the gateway's session key")
-            _expect(
+            expect(issuer.spki_der == params.identity_key_der, "The certificate is by another gateway")
+            session_key = registration.session_key
+            if session_key is None:
+                raise UnmetExpectationError("The registration lacks the gateway's session key")
+            expect(
                 registration.gateway_internet_address == params.internet_address,
                 "The registration names another Internet address",
             )
             findings.detail = f"{_short(certificate.node_id)} until {certificate.not_after:%Y-%m-%d}"
-        return PrivateGateway(private_key=private_key, registration=registration)
+        return PrivateGateway(private_key=private_key, registration=registration, session_key=session_key)
 
-    def _authorize(self, a: PrivateGateway, b: PrivateGateway) -> tuple[AuthorizedSender, AuthorizedSender]:
+    def _authorize(self, a: PrivateGateway, b: PrivateGateway) -> Cast:
         with self._step("Endpoints", "let each other in") as findings:
             endpoint_a = a.certify_endpoint(generate_rsa_key())
             endpoint_b = b.certify_endpoint(generate_rsa_key())
             a_to_b = endpoint_b.authorize(endpoint_a.private_key)
             internet_to_a = endpoint_a.authorize(generate_rsa_key())
             findings.detail = "B accepts parcels of A, A those of the Internet"
-        return a_to_b, internet_to_a
+        return Cast(a=a, b=b, endpoint_a=endpoint_a, a_to_b=a_to_b, internet_to_a=internet_to_a)
 
     def _send_live(self, a: PrivateGateway, b: PrivateGateway, sender: AuthorizedSender) -> None:
         with ExitStack() as stack:
@@ -115,7 +110,7 @@ class _Scenario:
                     received = self._receive(collection)
                     if received is None:
                         raise UnmetExpectationError("The gateway ended a collection that was to be kept alive")
-                    _expect(received.parcel_serialized == parcel, "The parcel is not the one that was sent")
+                    expect(received.parcel_serialized == parcel, "The parcel is not the one that was sent")
                     received.acknowledge()
                     findings.detail = f"{len(parcel):,} octets, as sent; acknowledged"
 
@@ -133,10 +128,10 @@ class _Scenario:
         ):
             findings.detail = f"{len(parcels)} parcels, as sent; then the gateway said that there are no more"
             while (received := self._receive(collection)) is not None:
-                _expect(received.parcel_serialized in parcels, "A parcel is not as it was sent, or came twice")
+                expect(received.parcel_serialized in parcels, "A parcel is not as it was sent, or came twice")
                 parcels.remove(received.parcel_serialized)
                 received.acknowledge()
-            _expect(not parcels, f"The gateway said that there are no more, {len(parcels)} parcels too early")
+            expect(not parcels, f"The gateway said that there are no more, {len(parcels)} parcels too early")
 
     def _send_expired(self, a: PrivateGateway, a_to_b: AuthorizedSender, internet_to_a: AuthorizedSender) -> None:
         with self._step(_A, "is refused an expired parcel") as findings, _expect_refusal(_POWEB_REFUSAL):
@@ -152,7 +147,7 @@ class _Scenario:
             deadline = time.monotonic() + self._target.timeout_seconds
             while self._is_anything_left(gateway):
                 # Acknowledgements are not answered, so the last one may still be under way.
-                _expect(time.monotonic() < deadline, "A parcel came back after it was acknowledged")
+                expect(time.monotonic() < deadline, "A parcel came back after it was acknowledged")
                 time.sleep(_BETWEEN_LOOKS_SECONDS)
             findings.detail = "PoWeb, closed upon completion"
 
@@ -164,17 +159,12 @@ class _Scenario:
         return collection.receive(timeout=self._target.timeout_seconds)
 
 
-def _expect(condition: object, complaint: str) -> None:
-    if not condition:
-        raise UnmetExpectationError(complaint)
-
-
 @contextmanager
 def _expect_refusal(status: int) -> Iterator[None]:
     try:
         yield
     except RefusedParcelError as error:
-        _expect(error.status == status, f"The gateway refused it with HTTP {error.status} instead of {status}")
+        expect(error.status == status, f"The gateway refused it with HTTP {error.status} instead of {status}")
     else:
         raise UnmetExpectationError("The gateway accepted it")
 

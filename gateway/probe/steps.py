@@ -14,6 +14,18 @@ class UnmetExpectationError(GatewayError):
     """The gateway answered, but not as the protocol says that it must."""
 
 
+class UnservedCouriersError(UnmetExpectationError):
+    """CogRPC cannot be reached, or does not serve now."""
+
+
+class LateCargoError(UnmetExpectationError):
+    """What was in an acknowledged cargo has not come out, or too late for the courier that waits for answers."""
+
+
+class LatePingError(UnmetExpectationError):
+    """A ping did not come from the gateway to the endpoint on the Internet."""
+
+
 class StepFailedError(GatewayError):
     """The probe is over; the message names the step and the cause."""
 
@@ -78,6 +90,12 @@ class Timeline:
             end(cause, has_passed=False)
             raise StepFailedError(f"{actor}: {title}: {cause}") from error
         end(findings.detail, has_passed=True)
+
+
+def expect(condition: object, complaint: str) -> None:
+    """Raises UnmetExpectationError with the complaint, unless the condition is met."""
+    if not condition:
+        raise UnmetExpectationError(complaint)
 
 
 def describe(error: Exception) -> str:

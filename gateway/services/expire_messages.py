@@ -11,7 +11,7 @@ from datetime import datetime
 import structlog
 from django.db.models import Q
 
-from gateway.batches import KeepLease, move_in_batches
+from gateway.batches import CheckTime, move_in_batches
 from gateway.group_commit import commit_together
 from gateway.models import IncomingCargo, OutgoingParcel, StoredParcel, record_errors
 from gateway.storage import delete_object
@@ -19,7 +19,7 @@ from gateway.storage import delete_object
 log = structlog.get_logger(__name__)
 
 
-def expire_stored_parcels(now: datetime, keep_lease: KeepLease) -> str | None:
+def expire_stored_parcels(now: datetime, check_time: CheckTime) -> str | None:
     """Expire parcels that no private gateway has collected in time."""
     overdue = StoredParcel.objects.filter(state=StoredParcel.State.QUEUED, expires_at__lt=now)
 
@@ -29,10 +29,10 @@ def expire_stored_parcels(now: datetime, keep_lease: KeepLease) -> str | None:
         return _delete_objects(moved)
 
     with record_errors():
-        return _tell(move_in_batches(overdue, expire, keep_lease), "parcels expired")
+        return _tell(move_in_batches(overdue, expire, check_time), "parcels expired")
 
 
-def expire_outgoing_parcels(now: datetime, keep_lease: KeepLease) -> str | None:
+def expire_outgoing_parcels(now: datetime, check_time: CheckTime) -> str | None:
     """Expire parcels that the Internet has not taken in time; not one that a worker delivers at this moment."""
     State = OutgoingParcel.State  # noqa: N806 - a class
     overdue = OutgoingParcel.objects.filter(
@@ -50,10 +50,10 @@ def expire_outgoing_parcels(now: datetime, keep_lease: KeepLease) -> str | None:
         return _delete_objects(commit_together(lambda: [row for row in rows if expire_one(row)]))
 
     with record_errors():
-        return _tell(move_in_batches(overdue, expire, keep_lease), "parcels expired")
+        return _tell(move_in_batches(overdue, expire, check_time), "parcels expired")
 
 
-def expire_invalid_cargo(now: datetime, keep_lease: KeepLease) -> str | None:
+def expire_invalid_cargo(now: datetime, check_time: CheckTime) -> str | None:
     """Let go of cargo that was kept for inspection. Cargo that waits to be unwrapped never expires: it was accepted."""
     overdue = IncomingCargo.objects.filter(state=IncomingCargo.State.INVALID, expires_at__lt=now)
 
@@ -61,7 +61,7 @@ def expire_invalid_cargo(now: datetime, keep_lease: KeepLease) -> str | None:
         return _delete_objects(commit_together(lambda: [row for row in rows if _expire(copy(row), now)]))
 
     with record_errors():
-        return _tell(move_in_batches(overdue, expire, keep_lease), "cargoes expired")
+        return _tell(move_in_batches(overdue, expire, check_time), "cargoes expired")
 
 
 def _expire(row: StoredParcel | IncomingCargo, now: datetime) -> bool:

@@ -13,29 +13,32 @@ from typing import Final
 
 import structlog
 
-from gateway.batches import KeepLease
+from gateway.batches import CheckTime
 from gateway.errors import GatewayError, RecordUnavailableError
 from gateway.models import MaintenanceJob, record_errors
 from gateway.models.sizes import EVENT_DETAIL_LENGTH
 from gateway.services import expire_messages, purge_record, remove_garbage, renew_keys
 
-# How long a job may be silent before it is taken for dead; long ones say between batches that they go on.
+# Sweeps may have to wait for the same thread, and what was lost is to be hinted within a minute.
+MAX_RUN_SECONDS: Final = 20.0
+# Far longer than that, so that a job that has not ended by then has died.
 LEASE: Final = timedelta(minutes=10)
-LEASE_RENEWAL_SECONDS: Final = 30.0
 RETRY_INTERVAL: Final = timedelta(minutes=1)
+# For a job that has more to do than fits into one run, so that it does not take half of a small machine.
+REST: Final = timedelta(minutes=5)
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A kind of upkeep. `run` takes the time and what keeps its lease, and returns what it did in a few words,
+    """A kind of upkeep. `run` takes the time and what ends it after its share, and returns what it did in a few words,
     or None if there was nothing to do.
     """
 
     name: str
     interval: timedelta
-    run: Callable[[datetime, KeepLease], str | None]
+    run: Callable[[datetime, CheckTime], str | None]
 
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -61,18 +64,22 @@ JOBS: Final = (
 )
 
 
-class _LeaseLostError(GatewayError):
-    """A job took so long that another process has begun it anew."""
+class _TimeOverError(GatewayError):
+    """The job has had its share of time."""
 
 
 def maintain(now: datetime, jobs: tuple[Job, ...] = JOBS) -> None:
     """Run each job that is due and that nobody else has taken; raises `RecordUnavailableError`.
 
-    A job that fails is due again in a minute, and keeps none of the others from running.
+    A job that fails is due again in a minute, and keeps none of the others from running. Where the jobs together take
+    long, those that are left wait for the next call.
     """
     began_at = time.monotonic()
     for job in jobs:
-        moment = now + timedelta(seconds=int(time.monotonic() - began_at))
+        seconds = time.monotonic() - began_at
+        if seconds > MAX_RUN_SECONDS:
+            break
+        moment = now + timedelta(seconds=int(seconds))
         if (run := _Run.take(job, moment)) is not None:
             run.finish()
 
@@ -86,7 +93,7 @@ class _Run:
         self._now = now
         self._due_at = row.due_at
         self._run_id = uuid.uuid4()
-        self._began_at = self._renewed_at = time.monotonic()
+        self._began_at = time.monotonic()
 
     @classmethod
     def take(cls, job: Job, now: datetime) -> "_Run | None":
@@ -103,9 +110,10 @@ class _Run:
     def finish(self) -> None:
         """Do the job, and write down what came of it."""
         try:
-            outcome = self._job.run(self._now, self._keep_lease)
-        except _LeaseLostError:
-            log.warning("maintenance_job_taken_over", job=self._job.name)
+            outcome = self._job.run(self._now, self._check_time)
+        except _TimeOverError:
+            log.info("maintenance_job_interrupted", job=self._job.name)
+            self._conclude("more is left to do", due_at=self._moment() + REST, has_failed=False)
         except Exception as error:  # Whatever it is, the other jobs have to run.
             log.exception("maintenance_job_failed", job=self._job.name)
             reason = str(error) if isinstance(error, GatewayError) else f"unforeseen {type(error).__name__}"
@@ -119,12 +127,9 @@ class _Run:
             due_at = next_due_at if next_due_at > moment else moment + self._job.interval
             self._conclude(outcome or "nothing to do", due_at=due_at, has_failed=False)
 
-    def _keep_lease(self) -> None:
-        if time.monotonic() - self._renewed_at < LEASE_RENEWAL_SECONDS:
-            return
-        self._renewed_at = time.monotonic()
-        if not self._update(due_at=self._moment() + LEASE):
-            raise _LeaseLostError("another process has begun this job anew")
+    def _check_time(self) -> None:
+        if time.monotonic() - self._began_at > MAX_RUN_SECONDS:
+            raise _TimeOverError("the job goes on in its next run")
 
     def _conclude(self, outcome: str, *, due_at: datetime, has_failed: bool) -> None:
         changes = {
@@ -134,16 +139,11 @@ class _Run:
             "has_failed": has_failed,
         }
         try:
-            if not self._update(**changes):
-                log.warning("maintenance_job_taken_over", job=self._job.name)
+            with record_errors():
+                # Another process has begun the job anew, should this one have seemed dead.
+                MaintenanceJob.objects.filter(name=self._job.name, run_id=self._run_id).update(**changes)
         except RecordUnavailableError:  # The job is due again when its lease ends.
             log.exception("maintenance_outcome_lost", job=self._job.name)
-
-    def _update(self, **changes: object) -> bool:
-        """Change the row if this run still has it."""
-        with record_errors():
-            mine = MaintenanceJob.objects.filter(name=self._job.name, run_id=self._run_id)
-            return bool(mine.update(**changes))
 
     def _moment(self) -> datetime:
         """The time by the clock that the caller goes by."""

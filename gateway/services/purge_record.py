@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from gateway.batches import MAX_DELETED_ROWS, KeepLease, delete_in_batches
+from gateway.batches import MAX_DELETED_ROWS, CheckTime, delete_in_batches
 from gateway.models import (
     CargoCollection,
     Destination,
@@ -31,7 +31,7 @@ EXPIRY_MARGIN: Final = timedelta(hours=1)
 DESTINATION_IDLE_TIME: Final = timedelta(days=30)
 
 
-def purge_settled_rows(now: datetime, keep_lease: KeepLease) -> str | None:
+def purge_settled_rows(now: datetime, check_time: CheckTime) -> str | None:
     """Remove what was settled before the retention time.
 
     That may be before a cargo's expiry. Should a courier bring the cargo again it is unwrapped again, which does no
@@ -40,27 +40,27 @@ def purge_settled_rows(now: datetime, keep_lease: KeepLease) -> str | None:
     models: tuple[type[StatefulModel], ...] = (StoredParcel, OutgoingParcel, IncomingCargo)
     begin = now - timedelta(hours=settings.METADATA_RETENTION_HOURS)
     with record_errors():
-        return _tell(sum(delete_in_batches(model.settled_before(begin), keep_lease) for model in models))
+        return _tell(sum(delete_in_batches(model.settled_before(begin), check_time) for model in models))
 
 
-def purge_events(now: datetime, keep_lease: KeepLease) -> str | None:
+def purge_events(now: datetime, check_time: CheckTime) -> str | None:
     age = max(timedelta(hours=settings.METADATA_RETENTION_HOURS), MIN_EVENT_AGE)
-    return _purge(Event.objects.filter(at__lt=now - age), keep_lease)
+    return _purge(Event.objects.filter(at__lt=now - age), check_time)
 
 
-def purge_parcel_records(now: datetime, keep_lease: KeepLease) -> str | None:
-    return _purge(ParcelRecord.objects.filter(expires_at__lt=now), keep_lease)
+def purge_parcel_records(now: datetime, check_time: CheckTime) -> str | None:
+    return _purge(ParcelRecord.objects.filter(expires_at__lt=now), check_time)
 
 
-def purge_cargo_collections(now: datetime, keep_lease: KeepLease) -> str | None:
-    return _purge(CargoCollection.objects.filter(expires_at__lt=now - EXPIRY_MARGIN), keep_lease)
+def purge_cargo_collections(now: datetime, check_time: CheckTime) -> str | None:
+    return _purge(CargoCollection.objects.filter(expires_at__lt=now - EXPIRY_MARGIN), check_time)
 
 
-def purge_spent_authorizations(now: datetime, keep_lease: KeepLease) -> str | None:
-    return _purge(SpentAuthorization.objects.filter(expires_at__lt=now - EXPIRY_MARGIN), keep_lease)
+def purge_spent_authorizations(now: datetime, check_time: CheckTime) -> str | None:
+    return _purge(SpentAuthorization.objects.filter(expires_at__lt=now - EXPIRY_MARGIN), check_time)
 
 
-def purge_idle_destinations(now: datetime, keep_lease: KeepLease) -> str | None:
+def purge_idle_destinations(now: datetime, check_time: CheckTime) -> str | None:
     """Forget addresses for which nothing waits and nothing has happened for long, unless an operator paused them.
 
     An address that is known no more is tried like a new one. Else each name that any device ever made up would stay.
@@ -75,9 +75,9 @@ def purge_idle_destinations(now: datetime, keep_lease: KeepLease) -> str | None:
     with record_errors():
         while addresses := _list_addresses(idle, after=last_address):
             unused = [address for address in addresses if not _is_awaited(address)]
-            purged += delete_in_batches(idle.filter(internet_address__in=unused), keep_lease)
+            purged += delete_in_batches(idle.filter(internet_address__in=unused), check_time)
             last_address = addresses[-1]
-            keep_lease()
+            check_time()
     return _tell(purged)
 
 
@@ -91,9 +91,9 @@ def _is_awaited(address: str) -> bool:
     return OutgoingParcel.objects.filter(destination=address, state__in=(State.PENDING, State.HELD)).exists()
 
 
-def _purge(rows: "QuerySet[Any]", keep_lease: KeepLease) -> str | None:
+def _purge(rows: "QuerySet[Any]", check_time: CheckTime) -> str | None:
     with record_errors():
-        return _tell(delete_in_batches(rows, keep_lease))
+        return _tell(delete_in_batches(rows, check_time))
 
 
 def _tell(number: int) -> str | None:

@@ -1,7 +1,7 @@
 """Writes the rows of admitted parcels, one or many, and finds the rows that parcels have already."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import groupby
@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 from django.db.models import Model, Q
 
-from gateway.errors import RecordUnavailableError
+from gateway.errors import RecordChangedError
 from gateway.models import Event, OutgoingParcel, ParcelRecord, StoredParcel
 from gateway.notifications import notify_peer
 from gateway.queues import hint_outgoing_parcel
@@ -51,20 +51,12 @@ def record_parcels(parcels: Sequence[AdmittedParcel]) -> Recorded:
     """Write the rows of parcels in their order, within the caller's transaction; safe to do twice.
 
     A parcel for an endpoint of ours takes the place of its namesake. One for the Internet that was sent before is
-    not queued again. `IntegrityError` says that another writer was faster.
+    not queued again. `IntegrityError` and `RecordChangedError` say that another writer was faster.
     """
     recorded = Recorded()
-    writing = _Writing(parcels, recorded)
-    for parcel in parcels:
-        is_new = writing.record(parcel)
-        if not parcel.destination:
-            writing.store(parcel)
-        elif is_new:
-            writing.queue(parcel)
-        else:
-            recorded.repeated.append(parcel)
-    writing.insert_rows()
-    _recognise_own(recorded)
+    first_sent = _write_records(parcels)
+    _store([parcel for parcel in parcels if not parcel.destination], recorded)
+    _queue([parcel for parcel in parcels if parcel.destination], first_sent, recorded)
     return recorded
 
 
@@ -111,83 +103,79 @@ def _stored_key(parcel: AdmittedParcel) -> Key:
     return (parcel.peer_id, parcel.recipient_id, parcel.sender_id, parcel.parcel_id_sha256)
 
 
-class _Writing:
-    """The rows that there are for some parcels, and those that are to be inserted."""
+def _write_records(parcels: Sequence[AdmittedParcel]) -> set[uuid.UUID]:
+    """Note which peer sent which parcel; returns the `row_id` of those that this was not known of.
 
-    def __init__(self, parcels: Sequence[AdmittedParcel], recorded: Recorded) -> None:
-        self._recorded = recorded
-        self._records = _find(ParcelRecord, (_sent_key(parcel) for parcel in parcels if parcel.sending_peer_id))
-        self._stored = _find(StoredParcel, (_stored_key(parcel) for parcel in parcels if not parcel.destination))
-        self._new_records: list[ParcelRecord] = []
-        self._new_stored: dict[uuid.UUID, StoredParcel] = {}
-        self._new_outgoing: list[OutgoingParcel] = []
-
-    def record(self, parcel: AdmittedParcel) -> bool:
-        """Note that the peer sent the parcel; False if that was known."""
-        if not parcel.sending_peer_id:
-            return True
-        record = self._records.get(_sent_key(parcel))
+    Rows that two transactions may want are written in the order of their keys, so that neither waits for the other.
+    """
+    sent = [parcel for parcel in parcels if parcel.sending_peer_id]
+    records = _find(ParcelRecord, map(_sent_key, sent))
+    first: dict[Key, AdmittedParcel] = {}
+    for parcel in sent:
+        if not _is_current(records.get(_sent_key(parcel)), parcel):
+            first.setdefault(_sent_key(parcel), parcel)
+    new = []
+    for key, parcel in sorted(first.items(), key=lambda item: item[0]):
+        record = records.get(key)
         if record is None:
-            record = self._records[_sent_key(parcel)] = _make_record(parcel)
-            self._new_records.append(record)
-            return True
-        if _is_current(record, parcel):
-            return False
-        # An expired one, which no sweep has removed yet, makes room for its namesake.
-        record.received_at, record.expires_at = parcel.received_at, parcel.expires_at
-        record.save()
-        return True
-
-    def store(self, parcel: AdmittedParcel) -> None:
-        self._recorded.kept.append(parcel)
-        row = self._stored.get(_stored_key(parcel))
-        if row is None:
-            row = self._stored[_stored_key(parcel)] = _make_stored(parcel)
-            self._new_stored[row.id] = row
-        elif row.object_key == parcel.object_key:
-            pass  # A commit of ours that seemed to fail was carried out.
-        elif row.id in self._new_stored:
-            self._recorded.garbage.append(row.object_key)
-            self._stored[_stored_key(parcel)] = self._new_stored[row.id] = _make_stored(parcel, row.id)
+            new.append(_make_record(parcel))
         else:
-            self._replace(row, parcel)
+            # An expired one, which no sweep has removed yet, makes room for its namesake.
+            record.received_at, record.expires_at = parcel.received_at, parcel.expires_at
+            record.save()
+    if new:
+        ParcelRecord.objects.bulk_create(new)
+    return {parcel.row_id for parcel in first.values()}
 
-    def _replace(self, row: StoredParcel, parcel: AdmittedParcel) -> None:
-        """Write the parcel over its namesake's row."""
-        replaced_key = row.object_key if row.state == StoredParcel.State.QUEUED else None
-        changes = {
-            "object_key": parcel.object_key,
-            "size": len(parcel.octets),
-            "received_at": parcel.received_at,
-            "expires_at": parcel.expires_at,
-        }
-        if not row.advance(StoredParcel.State.QUEUED, revision=uuid.uuid4(), settled_at=None, **changes):
-            raise RecordUnavailableError("the parcel's row changes too often")
-        kind = Event.Kind.PARCEL_REPLACED
-        Event.objects.create(at=row.received_at, kind=kind, subject_id=row.id, peer_id=row.peer_id)
+
+def _store(parcels: Sequence[AdmittedParcel], recorded: Recorded) -> None:
+    newest = {_stored_key(parcel): parcel for parcel in parcels}
+    rows = _find(StoredParcel, newest)
+    recorded.kept.extend(parcels)
+    recorded.garbage.extend(
+        parcel.object_key for parcel in parcels if newest[_stored_key(parcel)].row_id != parcel.row_id
+    )
+    for key, row in sorted(rows.items(), key=lambda item: item[0]):
+        replaced_key = _replace(row, newest[key])
         if replaced_key is not None:
-            self._recorded.garbage.append(replaced_key)
-
-    def queue(self, parcel: AdmittedParcel) -> None:
-        self._recorded.kept.append(parcel)
-        self._new_outgoing.append(_make_outgoing(parcel))
-
-    def insert_rows(self) -> None:
-        if self._new_records:
-            ParcelRecord.objects.bulk_create(self._new_records)
-        if self._new_stored:
-            StoredParcel.objects.bulk_create(self._new_stored.values())
-        if self._new_outgoing:
-            OutgoingParcel.objects.bulk_create(self._new_outgoing)
+            recorded.garbage.append(replaced_key)
+    new = [_make_stored(parcel) for key, parcel in newest.items() if key not in rows]
+    if new:
+        StoredParcel.objects.bulk_create(new)
 
 
-def _recognise_own(recorded: Recorded) -> None:
-    """Take for kept what only seems to be repeated, because a commit of ours that seemed to fail was carried out."""
-    ids = [parcel.row_id for parcel in recorded.repeated]
-    own = set(OutgoingParcel.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
-    recorded.kept.extend(parcel for parcel in recorded.repeated if parcel.row_id in own)
-    recorded.repeated[:] = [parcel for parcel in recorded.repeated if parcel.row_id not in own]
-    recorded.garbage.extend(parcel.object_key for parcel in recorded.repeated)
+def _replace(row: StoredParcel, parcel: AdmittedParcel) -> str | None:
+    """Write the parcel over its namesake's row; returns the key of the object that this replaces, if any."""
+    if row.object_key == parcel.object_key:
+        return None  # A commit of ours that seemed to fail was carried out.
+    replaced_key = row.object_key if row.state == StoredParcel.State.QUEUED else None
+    changes = {
+        "object_key": parcel.object_key,
+        "size": len(parcel.octets),
+        "received_at": parcel.received_at,
+        "expires_at": parcel.expires_at,
+    }
+    if not row.advance(StoredParcel.State.QUEUED, revision=uuid.uuid4(), settled_at=None, **changes):
+        raise RecordChangedError("the parcel's row changes too often")
+    kind = Event.Kind.PARCEL_REPLACED
+    Event.objects.create(at=row.received_at, kind=kind, subject_id=row.id, peer_id=row.peer_id)
+    return replaced_key
+
+
+def _queue(parcels: Sequence[AdmittedParcel], first_sent: Container[uuid.UUID], recorded: Recorded) -> None:
+    repeated = [parcel for parcel in parcels if parcel.row_id not in first_sent]
+    ids = [parcel.row_id for parcel in repeated]
+    # It may have been us: a commit that seemed to fail, and was carried out.
+    own = set(OutgoingParcel.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else frozenset()
+    new = [_make_outgoing(parcel) for parcel in parcels if parcel.row_id in first_sent]
+    if new:
+        OutgoingParcel.objects.bulk_create(new)
+    for parcel in parcels:
+        if parcel.row_id in first_sent or parcel.row_id in own:
+            recorded.kept.append(parcel)
+        else:
+            recorded.repeated.append(parcel)
+            recorded.garbage.append(parcel.object_key)
 
 
 def _find(model: type[Row], keys: Iterable[Key]) -> dict[Key, Row]:
@@ -218,9 +206,9 @@ def _make_record(parcel: AdmittedParcel) -> ParcelRecord:
     )
 
 
-def _make_stored(parcel: AdmittedParcel, row_id: uuid.UUID | None = None) -> StoredParcel:
+def _make_stored(parcel: AdmittedParcel) -> StoredParcel:
     return StoredParcel(
-        id=row_id or parcel.row_id,
+        id=parcel.row_id,
         peer_id=parcel.peer_id,
         recipient_id=parcel.recipient_id,
         sender_id=parcel.sender_id,

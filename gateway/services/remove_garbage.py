@@ -5,6 +5,7 @@ any more: whoever wrote the object has failed. Rows are never found by their obj
 index; instead the keys that are needed are read past a limited number of keys that are there.
 """
 
+import random
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 
-from gateway.batches import KeepLease
+from gateway.batches import CheckTime
 from gateway.errors import ObjectMissingError
 from gateway.models import IncomingCargo, OutgoingParcel, StoredParcel, record_errors
 from gateway.storage import (
@@ -25,8 +26,8 @@ from gateway.storage import (
 )
 
 GRACE_PERIOD: Final = timedelta(days=1)
-# Some megabytes of memory. The more keys at once, the fewer times the rows are read.
-MAX_KEYS: Final = 10_000
+# Ten megabytes or so. The more keys at once, the fewer times the rows are read.
+MAX_KEYS: Final = 50_000
 _ROWS_AT_ONCE: Final = 2_000
 
 _STORED_PARCELS: Final = "parcels/gateway-bound"
@@ -35,16 +36,19 @@ _CARGOES: Final = "cargoes/pending-unwrapping"
 _HEALTH_PROBES: Final = "health"
 
 
-def remove_orphaned_objects(now: datetime, keep_lease: KeepLease) -> str | None:
+def remove_orphaned_objects(now: datetime, check_time: CheckTime) -> str | None:
     """Remove what has been there for a day and belongs to no parcel that waits and no cargo that is kept."""
     removed = 0
-    for folder, needed_by in _list_folders():
-        removed += _remove_orphans(folder, needed_by, now, keep_lease)
-        keep_lease()
+    folders = list(_list_folders())
+    # Of a store that is too large for one run, other folders come first in the next one.
+    random.shuffle(folders)
+    for folder, needed_by in folders:
+        removed += _remove_orphans(folder, needed_by, now, check_time)
+        check_time()
     return f"{removed} objects removed" if removed else None
 
 
-def remove_temporary_files(_now: datetime, _keep_lease: KeepLease) -> str | None:
+def remove_temporary_files(_now: datetime, _check_time: CheckTime) -> str | None:
     removed = remove_stale_temporary_files()
     return f"{removed} files removed" if removed else None
 
@@ -60,7 +64,7 @@ def _list_folders() -> "Iterator[tuple[str, QuerySet[Any]]]":
         yield f"{_STORED_PARCELS}/{peer_id}", queued
 
 
-def _remove_orphans(folder: str, needed_by: "QuerySet[Any]", now: datetime, keep_lease: KeepLease) -> int:
+def _remove_orphans(folder: str, needed_by: "QuerySet[Any]", now: datetime, check_time: CheckTime) -> int:
     removed = 0
     there = list_objects(folder)
     while keys := set(islice(there, MAX_KEYS)):
@@ -68,7 +72,7 @@ def _remove_orphans(folder: str, needed_by: "QuerySet[Any]", now: datetime, keep
             keys.difference_update(needed_by.values_list("object_key", flat=True).iterator(chunk_size=_ROWS_AT_ONCE))
         for key in keys:
             removed += _remove_if_old(key, now)
-            keep_lease()
+            check_time()
     return removed
 
 

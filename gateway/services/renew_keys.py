@@ -7,7 +7,7 @@ anybody may have it.
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.batches import MAX_DELETED_ROWS, KeepLease
+from gateway.batches import MAX_DELETED_ROWS, CheckTime
 from gateway.keystores import get_keystore
 from gateway.models import OwnCertificate, record_errors
 from gateway.services.ensure_identity import ensure_identity
@@ -20,7 +20,7 @@ SESSION_KEY_RETENTION: Final = timedelta(days=360)
 EXPIRED_CERTIFICATE_RETENTION: Final = timedelta(days=30)
 
 
-def renew_identity(now: datetime, _keep_lease: KeepLease) -> str | None:
+def renew_identity(now: datetime, _check_time: CheckTime) -> str | None:
     """Renew what is due. Processes that run already take it up within a minute, and honour the old one as well."""
     ensure_identity(now)
     with record_errors():
@@ -28,7 +28,7 @@ def renew_identity(now: datetime, _keep_lease: KeepLease) -> str | None:
     return f"own certificate {certificate.sequence} is valid until {certificate.expires_at:%Y-%m-%d}"
 
 
-def remove_expired_certificates(now: datetime, _keep_lease: KeepLease) -> str | None:
+def remove_expired_certificates(now: datetime, _check_time: CheckTime) -> str | None:
     with record_errors():
         # The newest is what tells who we are, however long the gateway was off.
         newest = OwnCertificate.objects.latest("sequence")
@@ -37,12 +37,12 @@ def remove_expired_certificates(now: datetime, _keep_lease: KeepLease) -> str | 
     return f"{removed} certificates removed" if removed else None
 
 
-def remove_old_session_keys(now: datetime, keep_lease: KeepLease) -> str | None:
+def remove_old_session_keys(now: datetime, check_time: CheckTime) -> str | None:
     with record_errors():
         node_id = OwnCertificate.objects.latest("sequence").node_id
     removed = 0
     moment = now - SESSION_KEY_RETENTION
     while number := get_keystore().delete_session_keys_created_before(moment, node_id, limit=MAX_DELETED_ROWS):
         removed += number
-        keep_lease()
+        check_time()
     return f"{removed} session keys removed" if removed else None

@@ -17,6 +17,8 @@ from gateway.services.due_destinations import find_due_destinations
 MAX_CARGOES: Final = 500
 # Addresses looked at. Where more have parcels waiting, the next sweep goes on after the last of these.
 MAX_DESTINATIONS: Final = 1_000
+# Cargo that has seen more workers die may be what they died of, so that a restart must not try it at once.
+MAX_EAGER_ATTEMPTS: Final = 4
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +39,9 @@ def release_leases(now: datetime) -> None:
 
     For the start of the process that is all of the gateway; raises `RecordUnavailableError`.
     """
+    pending_cargo = IncomingCargo.objects.filter(state=IncomingCargo.State.PENDING)
     with record_errors():
-        cargoes = _release(IncomingCargo.objects.filter(state=IncomingCargo.State.PENDING), now)
+        cargoes = _release(pending_cargo.filter(attempts__lte=MAX_EAGER_ATTEMPTS), now)
         parcels = _release(OutgoingParcel.objects.filter(state=OutgoingParcel.State.PENDING), now)
     log.info("leases_released", cargoes=cargoes, parcels=parcels)
 

@@ -18,7 +18,7 @@ __all__ = ["MadeMessage", "courier_of", "deliver", "make_cargo", "make_cca", "op
 
 
 def courier_of(process: GatewayProcess, **options: Any) -> CogRPCClient:
-    return CogRPCClient(process.cogrpc_address, **{"tls": False, **options})
+    return CogRPCClient(**{"address": process.cogrpc_address, "tls": False, **options})
 
 
 def deliver(process: GatewayProcess, *cargoes: bytes) -> list[str]:

@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from awala.clients.errors import CollectedAlreadyError
+from awala.cms.enveloped_data import EnvelopedData
 from awala.messages.cargo import Cargo
 from awala.messages.parcel_collection_ack import ParcelCollectionAck
 from awala.pki.path import build_path
@@ -32,7 +33,7 @@ from tests.functional.record import rows_of
 
 pytestmark = pytest.mark.functional
 
-# How many races `make torture`, or whoever sets this, wants to see.
+# How many races there are between two calls with one CCA; a thousand take minutes.
 RACES = int(os.environ.get("AWALA_COLLECTION_RACES", "50"))
 
 
@@ -161,8 +162,6 @@ def test_session_goes_on_with_the_key_in_the_cargo(gateway: GatewayProcess, devi
     (octets,) = collect(gateway, make_cca(device))
 
     # As in every exchange of the protocol: the answer is encrypted to the key that came last.
-    from awala.cms.enveloped_data import EnvelopedData  # noqa: PLC0415
-
     session_key = EnvelopedData.deserialize(Cargo.deserialize(octets).payload).originator_session_key()
     assert collect(gateway, make_cca(device, session_key=session_key))
 
@@ -257,6 +256,7 @@ def test_fulfilled_cca_is_refused(gateway: GatewayProcess, device: PrivateGatewa
 # ---------------------------------------------------------------- Claims
 
 
+@pytest.mark.timeout(120 + RACES)
 def test_of_two_calls_at_once_one_succeeds(gateway: GatewayProcess, device: PrivateGateway) -> None:
     queue(device, 500)
     outcomes: list[list[grpc.StatusCode]] = []

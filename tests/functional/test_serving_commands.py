@@ -81,7 +81,7 @@ def test_open_collection_is_closed_with_4000(start_gateway: StartGateway) -> Non
     assert time.monotonic() - started_at < 10
 
 
-@pytest.mark.parametrize("command", ["runpoweb", "runpohttp", "runcogrpc", "runconsole"])
+@pytest.mark.parametrize("command", ["runpoweb", "runpohttp", "runcogrpc", "runconsole", "runworker"])
 def test_role_refuses_a_database_that_is_not_set_up(tmp_path: Path, command: str) -> None:
     with pytest.raises(GatewayStartError, match=r"run `manage\.py setupgateway` first"):
         GatewayProcess(tmp_path / "data").manage(command)

@@ -47,6 +47,8 @@ class TLSProxy:
             await asyncio.gather(_pump(client_reader, writer), _pump(reader, client_writer))
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # gRPC insists that HTTP/2 is agreed on; the others ask for HTTP/1.1, or for nothing.
+        context.set_alpn_protocols(["h2", "http/1.1"])
         context.load_cert_chain(self._certificate.certificate_file, self._certificate.key_file)
         return await asyncio.start_server(connect, "127.0.0.1", 0, ssl=context)
 

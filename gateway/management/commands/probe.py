@@ -2,6 +2,7 @@
 
 import argparse
 from typing import TextIO, cast
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,16 +10,21 @@ from rich.console import Console
 
 from awala.errors import InvalidArgumentError
 from gateway.probe.advice import advise
+from gateway.probe.pong_server import PongPortError
 from gateway.probe.report import TimelinePrinter, encode_json
-from gateway.probe.scenario import Target, probe
+from gateway.probe.scenario import probe
 from gateway.probe.steps import StepFailedError, Timeline
+from gateway.probe.target import PongPlace, Target
+
+_PONG_BIND = "127.0.0.1:8083"
 
 
 class Command(BaseCommand):
     help = (
         "Checks a running gateway, this or any other: simulated devices register, send each other parcels and collect "
-        "them. Ends with status 1 at the first step that fails. What it leaves behind are two registered devices, "
-        "and parcels only where it failed, for a quarter of an hour."
+        "them, online and by courier; with --pong one pings an endpoint on the Internet, which answers. Ends with "
+        "status 1 at the first step that fails. What it leaves behind are two registered devices and what the gateway "
+        "remembers of them, and parcels only where it failed, for a quarter of an hour."
     )
     requires_system_checks = ()
     requires_migrations_checks = False
@@ -26,7 +32,25 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--poweb", metavar="URL", help="root of its PoWeb server (here: %(default)s)")
         parser.add_argument("--pohttp", metavar="URL", help="its PoHTTP server (here: %(default)s)")
-        parser.set_defaults(poweb=f"http://{settings.POWEB_BIND}", pohttp=f"http://{settings.POHTTP_BIND}")
+        parser.add_argument("--cogrpc", metavar="URL", help="its CogRPC server (here: %(default)s)")
+        parser.set_defaults(
+            poweb=f"http://{settings.POWEB_BIND}",
+            pohttp=f"http://{settings.POHTTP_BIND}",
+            cogrpc=f"http://{settings.COGRPC_BIND}",
+        )
+        parser.add_argument(
+            "--pong",
+            metavar="ADDRESS",
+            help="an Internet address that leads the gateway to this probe, which then plays an endpoint that is "
+            "pinged; without it no ping is sent",
+        )
+        parser.add_argument(
+            "--pong-bind",
+            type=_host_and_port,
+            default=_PONG_BIND,
+            metavar="HOST:PORT",
+            help=f"where that endpoint listens, without TLS ({_PONG_BIND})",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document instead of the timeline")
         parser.add_argument(
             "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for each exchange (%(default)g)"
@@ -37,6 +61,9 @@ class Command(BaseCommand):
         *_args: object,
         poweb: str,
         pohttp: str,
+        cogrpc: str,
+        pong: str | None,
+        pong_bind: tuple[str, int],
         timeout: float,
         json: bool,
         no_color: bool,
@@ -44,15 +71,22 @@ class Command(BaseCommand):
         **_options: object,
     ) -> None:
         try:
-            target = Target(poweb_url=poweb, pohttp_url=pohttp, timeout_seconds=timeout)
-        except InvalidArgumentError as error:
+            target = Target(
+                poweb_url=poweb,
+                pohttp_url=pohttp,
+                cogrpc_url=cogrpc,
+                pong=PongPlace(internet_address=pong, host=pong_bind[0], port=pong_bind[1]) if pong else None,
+                timeout_seconds=timeout,
+            )
+            if json:
+                self._probe_as_json(target)
+            else:
+                # None leaves it to the terminal.
+                coloured = force_color or None
+                console = Console(file=cast("TextIO", self.stdout), no_color=no_color, force_terminal=coloured)
+                self._probe_as_timeline(target, TimelinePrinter(console))
+        except (InvalidArgumentError, PongPortError) as error:
             raise CommandError(str(error)) from error
-        if json:
-            self._probe_as_json(target)
-        else:
-            # None leaves it to the terminal.
-            console = Console(file=cast("TextIO", self.stdout), no_color=no_color, force_terminal=force_color or None)
-            self._probe_as_timeline(target, TimelinePrinter(console))
 
     def _probe_as_timeline(self, target: Target, printer: TimelinePrinter) -> None:
         timeline = Timeline(report=printer.step)
@@ -79,6 +113,13 @@ class Command(BaseCommand):
 
 def _failure(error: StepFailedError) -> CommandError:
     return CommandError(f"The probe failed. {error}\n{advise(error.__cause__)}", returncode=1)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or not parts.port or parts.netloc != text:
+        raise argparse.ArgumentTypeError(f"must be host:port, as in {_PONG_BIND}")
+    return parts.hostname, parts.port
 
 
 def _seconds(text: str) -> float:

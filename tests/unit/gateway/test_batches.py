@@ -17,14 +17,14 @@ class Interrupted(Exception):  # noqa: N818 - it is none
     pass
 
 
-class Lease:
+class Time:
     def __init__(self, *, ends_after: int | None = None) -> None:
-        self.renewals = 0
+        self.checks = 0
         self._ends_after = ends_after
 
-    def keep(self) -> None:
-        self.renewals += 1
-        if self.renewals == self._ends_after:
+    def check(self) -> None:
+        self.checks += 1
+        if self.checks == self._ends_after:
             raise Interrupted
 
 
@@ -42,12 +42,12 @@ def test_all_rows_are_deleted_a_few_at_a_time() -> None:
     kept = make_peer(state="suspended")
     for _ in range(5):
         make_peer()
-    lease = Lease()
+    time = Time()
 
-    assert delete_in_batches(Peer.objects.filter(state="active"), lease.keep) == 5
+    assert delete_in_batches(Peer.objects.filter(state="active"), time.check) == 5
 
     assert Peer.objects.get() == kept
-    assert lease.renewals == 3
+    assert time.checks == 3
 
 
 def test_row_that_changes_before_its_turn_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_row_that_changes_before_its_turn_is_kept(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(batches, "commit_together", change_first)
 
-    assert delete_in_batches(active, Lease().keep) == 0
+    assert delete_in_batches(active, Time().check) == 0
     assert Peer.objects.count() == 1
 
 
@@ -69,7 +69,7 @@ def test_deletion_is_one_statement() -> None:
     make_peer()
 
     with CaptureQueriesContext(connection) as queries:
-        delete_in_batches(Peer.objects.filter(state="active"), Lease().keep)
+        delete_in_batches(Peer.objects.filter(state="active"), Time().check)
 
     deletions = [query["sql"] for query in queries if query["sql"].startswith("DELETE")]
     assert len(deletions) == 1
@@ -79,27 +79,27 @@ def test_deletion_is_one_statement() -> None:
 def test_all_rows_are_moved_a_few_at_a_time() -> None:
     for _ in range(5):
         make_peer()
-    lease = Lease()
+    time = Time()
 
-    assert move_in_batches(Peer.objects.filter(state="active"), suspend, lease.keep) == 5
+    assert move_in_batches(Peer.objects.filter(state="active"), suspend, time.check) == 5
 
     assert not Peer.objects.filter(state="active").exists()
-    assert lease.renewals == 3
+    assert time.checks == 3
 
 
 def test_rows_that_cannot_be_moved_end_it() -> None:
     make_peer()
 
-    assert move_in_batches(Peer.objects.filter(state="active"), lambda _peers: 0, Lease().keep) == 0
+    assert move_in_batches(Peer.objects.filter(state="active"), lambda _peers: 0, Time().check) == 0
 
 
-def test_what_was_done_before_the_lease_was_lost_stays_done() -> None:
+def test_what_was_done_before_the_time_was_over_stays_done() -> None:
     for _ in range(5):
         make_peer()
     active = Peer.objects.filter(state="active")
 
     with pytest.raises(Interrupted):
-        move_in_batches(active, suspend, Lease(ends_after=2).keep)
+        move_in_batches(active, suspend, Time(ends_after=2).check)
 
     assert active.count() == 1
-    assert move_in_batches(active, suspend, Lease().keep) == 1
+    assert move_in_batches(active, suspend, Time().check) == 1

@@ -6,7 +6,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from gateway import durable_intake
 from gateway.durable_intake import keep_all_durably
-from gateway.errors import ObjectMissingError, RecordUnavailableError, StorageUnavailableError
+from gateway.errors import ObjectMissingError, RecordChangedError, RecordUnavailableError, StorageUnavailableError
 from gateway.models import Event
 from gateway.storage import load_object, store_object
 
@@ -39,7 +39,7 @@ def test_result_is_that_of_what_is_committed() -> None:
 
 
 def test_faster_writers_let_it_try_again() -> None:
-    failures = [IntegrityError(), IntegrityError()]
+    failures = [IntegrityError(), RecordChangedError()]
 
     def write_late() -> str:
         result = write()
@@ -55,7 +55,7 @@ def test_rows_that_always_fail_leave_no_object() -> None:
     def fail() -> None:
         raise IntegrityError
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(RecordChangedError):
         keep_all_durably(OBJECTS, fail)
 
     assert_no_object_is_left()

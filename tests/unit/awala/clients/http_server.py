@@ -45,6 +45,8 @@ def serve(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[S
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Header and body are sent apart, and the body would wait for the header to be acknowledged.
+        disable_nagle_algorithm = True
 
         def _handle(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -2,7 +2,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -195,6 +195,27 @@ class TestTLS:
         assert isinstance(error, ConnectionFailedError)
         assert "timed out" in str(error)
 
+    def test_time_limit_is_for_each_write_and_not_for_the_body(
+        self, open_connections: Open, tls_server_context: ssl.SSLContext
+    ) -> None:
+        def read_slowly(connection: socket.socket, server: RawServer) -> None:
+            left = size
+            with tls_server_context.wrap_socket(connection, server_side=True) as secured:
+                read_request(secured)
+                while left > 0:
+                    left -= len(secured.recv(65_536))
+                    time.sleep(0.0005)
+                secured.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+                # Closing at once, with octets unread, could undo the answer.
+                server.over.wait(10)
+
+        size = 32_000_000
+        started_at = time.monotonic()
+        with serve_raw(read_slowly) as server:
+            url = f"https://localhost:{server.port}/"
+            assert post(open_connections(timeout=0.4), url, bytes(size + 65_536)).status == 202
+        assert time.monotonic() - started_at > 0.8
+
 
 class TestStaleConnection:
     def test_request_is_repeated(self, open_connections: Open) -> None:
@@ -212,11 +233,17 @@ class TestStaleConnection:
             assert len(server.connections) == 2
 
     def test_connection_closed_by_the_server_is_not_used(self, open_connections: Open) -> None:
+        def answer_and_close(connection: socket.socket, server: RawServer) -> None:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            server.over.wait(0.1)
+
         connections = open_connections()
-        with serve(lambda _: Reply(raw=b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")) as server:
-            for _ in range(3):
+        with serve_raw(answer_and_close) as server:
+            for _ in range(2):
                 assert post(connections, server.url).status == 202
-                time.sleep(0.05)
+                time.sleep(0.3)
+            assert len(server.connections) == 2
 
     def test_new_connection_that_breaks_is_not_tried_again(self, open_connections: Open) -> None:
         with serve_raw(lambda connection, _: read_request(connection)) as server:
@@ -229,6 +256,58 @@ class TestStaleConnection:
             post(connections, server.url)
             connections.close()
             assert post(connections, server.url).status == 202
+
+
+class TestIdleConnection:
+    """As seen by a server that waits for its end."""
+
+    @pytest.fixture
+    def has_ended(self) -> Event:
+        return Event()
+
+    @pytest.fixture
+    def server(self, has_ended: Event) -> Iterator[RawServer]:
+        def wait_for_the_end(connection: socket.socket, _: RawServer) -> None:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            while connection.recv(100):
+                pass
+            has_ended.set()
+
+        with serve_raw(wait_for_the_end) as server:
+            yield server
+
+    def test_is_kept(self, open_connections: Open, server: RawServer, has_ended: Event) -> None:
+        connections = open_connections()
+        post(connections, server.url)
+        with serve(lambda _: Reply(status=202)) as other:
+            post(connections, other.url)
+        assert not has_ended.wait(0.1)
+
+    def test_gives_way_when_there_are_too_many(
+        self, open_connections: Open, server: RawServer, has_ended: Event
+    ) -> None:
+        connections = open_connections(limit=1)
+        post(connections, server.url)
+        with serve(lambda _: Reply(status=202)) as other:
+            post(connections, other.url)
+        assert has_ended.wait(5)
+
+    def test_is_given_up_when_it_expires(
+        self, open_connections: Open, server: RawServer, has_ended: Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("awala.clients.connections._KEEP_ALIVE_SECONDS", 0)
+        connections = open_connections()
+        post(connections, server.url)
+        with serve(lambda _: Reply(status=202)) as other:
+            post(connections, other.url)
+        assert has_ended.wait(5)
+
+    def test_ends_with_the_pool(self, open_connections: Open, server: RawServer, has_ended: Event) -> None:
+        connections = open_connections()
+        post(connections, server.url)
+        connections.close()
+        assert has_ended.wait(5)
 
 
 class TestMisbehaviour:
@@ -260,6 +339,12 @@ class TestMisbehaviour:
             answer = post(open_connections(), server.url)
         assert answer.status == 202
         assert 0 < len(answer.body) <= MAX_RECEIVED
+
+    def test_body_has_many_chunks(self, open_connections: Open) -> None:
+        head = b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with serve_raw(send_repeatedly(head, b"1\r\nx\r\n" * 500)) as server:
+            answer = post(open_connections(), server.url)
+        assert answer == Answer(status=202, content_type="", location=None, body=b"x" * 1_000)
 
     def test_body_drips(self, open_connections: Open) -> None:
         started_at = time.monotonic()

@@ -16,6 +16,7 @@ from awala.messages.parcel import Parcel
 from awala.pki.issuance import issue_gateway_certificate
 from awala.registration import Registration
 from awala.session_key import generate_session_key
+from gateway.probe.session_keys import SessionKeys
 from tests import factories
 
 CERTIFICATE = factories.gateway_certificate()
@@ -38,6 +39,18 @@ class FakeGateway:
     delivers_again: int = 0
     takes_expired: bool = False
     poweb_refusal: int = 422
+    serves_couriers: bool = True
+    unwraps: bool = True
+    spoils_cargo: bool = False
+    ends_for_cargo: bool = False
+    delivers_pings: bool = True
+    strange_parcels: int = 0
+    returns_letters: bool = True
+    acknowledges: bool = True
+    takes_cca_twice: bool = False
+    heeds_acks: bool = True
+    acks_garbage: bool = True
+    session_keys: SessionKeys = field(default_factory=SessionKeys)
     queues: dict[str, list[bytes]] = field(default_factory=dict)
     refusals: int = 0
 
@@ -71,7 +84,7 @@ class FakeGateway:
             node_certificate=certificate,
             gateway_certificate=issuer,
             gateway_internet_address=self.address,
-            session_key=generate_session_key()[0] if self.has_session_key else None,
+            session_key=self.session_keys.generate() if self.has_session_key else None,
         )
 
     def deliver_parcel(self, parcel_serialized: bytes, _signer: Signer) -> None:
@@ -79,6 +92,9 @@ class FakeGateway:
 
     def deliver_over_pohttp(self, _url: str, parcel_serialized: bytes, *, timeout: float) -> None:  # noqa: ARG002
         self._take(parcel_serialized, 403, forgets=self.forgets_pohttp)
+
+    def take_from_cargo(self, parcel_serialized: bytes) -> None:
+        self._take(parcel_serialized, 403, forgets=False)
 
     def _take(self, parcel_serialized: bytes, refusal: int, *, forgets: bool) -> None:
         now = datetime.now(UTC)
@@ -121,7 +137,8 @@ class _FakeCollection:
 
     def receive(self, *, timeout: float) -> _FakeParcel | None:  # noqa: ARG002
         if self.mode is StreamingMode.KEEP_ALIVE:
-            if self.gateway.ends_kept_alive:
+            # The refusals are what comes before the cargo.
+            if self.gateway.ends_kept_alive or (self.gateway.ends_for_cargo and self.gateway.refusals):
                 return None
             if not self.queue or not self.gateway.pushes:
                 raise TimeoutError
@@ -132,4 +149,5 @@ class _FakeCollection:
             self.gateway.delivers_again -= 1
             return _FakeParcel(parcel_serialized=b"again", queue=[b"again"], gateway=self.gateway)
         parcel = _FakeParcel(parcel_serialized=self.queue[0], queue=self.queue, gateway=self.gateway)
-        return replace(parcel, parcel_serialized=b"spoilt") if self.gateway.spoils else parcel
+        spoils = self.gateway.spoils or (self.gateway.spoils_cargo and self.gateway.refusals)
+        return replace(parcel, parcel_serialized=b"spoilt") if spoils else parcel

@@ -4,11 +4,12 @@ from awala.clients.errors import (
     CollectionClosedError,
     InvalidAnswerError,
     RefusedParcelError,
+    RejectedCallError,
     RejectedRequestError,
     ServerUnavailableError,
 )
 from gateway.probe.advice import advise
-from gateway.probe.steps import UnmetExpectationError
+from gateway.probe.steps import LateCargoError, LatePingError, UnmetExpectationError, UnservedCouriersError
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,11 @@ from gateway.probe.steps import UnmetExpectationError
         (RejectedRequestError("-", status=404), "URL"),
         (RejectedRequestError("-", status=401), "clocks"),
         (RefusedParcelError("-", status=422), "clocks"),
+        (RejectedCallError("-", code="UNIMPLEMENTED"), "URL"),
+        (RejectedCallError("-", code="UNAUTHENTICATED"), "clocks"),
+        (UnservedCouriersError("-"), "--cogrpc"),
+        (LateCargoError("-"), "worker"),
+        (LatePingError("-"), "--pong-bind"),
         (TimeoutError(), "REDIS_URL"),
         (UnmetExpectationError("-"), "log"),
         (None, "log"),

@@ -1,49 +1,9 @@
-import itertools
-
 import pytest
 
-from awala.errors import InvalidArgumentError
-from gateway.probe import scenario
-from gateway.probe.scenario import PAYLOAD_SIZES, Target, probe
+from gateway.probe.scenario import PAYLOAD_SIZES
 from gateway.probe.steps import StepFailedError, Timeline
-from tests import factories
+from tests.unit.gateway.probe.conftest import Play
 from tests.unit.gateway.probe.fake_gateway import FakeGateway
-
-TARGET = Target(poweb_url="http://localhost:1", pohttp_url="http://localhost:2", timeout_seconds=0.3)
-
-
-@pytest.fixture
-def timeline() -> Timeline:
-    return Timeline(report=lambda _: None)
-
-
-@pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch, timeline: Timeline) -> "Play":
-    return Play(monkeypatch, timeline)
-
-
-class Play:
-    """Plays the scenario against a gateway in memory."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, timeline: Timeline) -> None:
-        self._monkeypatch = monkeypatch
-        self._timeline = timeline
-
-    def __call__(self, gateway: FakeGateway) -> None:
-        self._monkeypatch.setattr(scenario, "PoWebClient", gateway)
-        self._monkeypatch.setattr(scenario, "deliver_parcel", gateway.deliver_over_pohttp)
-        # Making keys is most of what a probe does, so they are made once for all of these tests.
-        numbers = itertools.count()
-        self._monkeypatch.setattr(scenario, "generate_rsa_key", lambda: factories.rsa_key(f"probe {next(numbers)}"))
-        probe(TARGET, self._timeline)
-
-
-@pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://localhost"])
-def test_target_is_reached_over_http(url: str) -> None:
-    with pytest.raises(InvalidArgumentError):
-        Target(poweb_url=url, pohttp_url="http://localhost")
-    with pytest.raises(InvalidArgumentError):
-        Target(poweb_url="http://localhost", pohttp_url=url)
 
 
 def test_gateway_that_behaves_passes(play: Play, timeline: Timeline) -> None:

@@ -1,7 +1,10 @@
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import IntegrityError, connection
 
 from awala.pki import keys
 from gateway.errors import KeyUnavailableError
@@ -101,3 +104,49 @@ def test_identity_is_read_anew_after_a_minute() -> None:
 
     assert load_identity(NOW + timedelta(seconds=60)) is first
     assert load_identity(NOW + timedelta(seconds=61)) is not first
+
+
+def test_session_key_is_renewed_beside_the_older_one() -> None:
+    ensure_identity(NOW)
+    node_id = load_identity(NOW).node_id
+    older = get_keystore().find_latest_unbound_session_key(node_id)
+
+    ensure_identity(NOW + timedelta(days=30))
+
+    newer = get_keystore().find_latest_unbound_session_key(node_id)
+    assert older is not None
+    assert newer is not None
+    assert newer.key_id != older.key_id
+    assert newer.created_at == NOW + timedelta(days=30)
+    get_keystore().load_session_key(older.key_id, peer_id="0" + "f" * 64)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_that_renew_at_once_make_one_certificate() -> None:
+    ensure_identity(NOW)
+    together = threading.Barrier(3)
+
+    def renew() -> None:
+        together.wait(5)
+        try:
+            ensure_identity(HALF_LIFE)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as threads:
+        for renewed in [threads.submit(renew) for _ in range(3)]:
+            renewed.result(30)
+
+    assert OwnCertificate.objects.count() == 2
+
+
+def test_renewal_by_another_process_is_as_good_as_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_identity(NOW)
+
+    def be_slower(*_args: object, **_kwargs: object) -> None:
+        raise IntegrityError("this sequence is taken")
+
+    monkeypatch.setattr(OwnCertificate.objects, "create", be_slower)
+    ensure_identity(HALF_LIFE)
+
+    assert load_identity(HALF_LIFE).certificates

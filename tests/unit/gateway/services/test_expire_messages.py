@@ -44,7 +44,7 @@ NOT_TO_EXPIRE: list[tuple[Expire, Callable[..., Row], str]] = [
 pytestmark = pytest.mark.django_db
 
 
-def keep_lease() -> None:
+def check_time() -> None:
     pass
 
 
@@ -70,7 +70,7 @@ def test_what_is_past_its_expiry_expires(
 ) -> None:
     row = keep(make, state=state, **PAST)
 
-    outcome = expire(NOW, keep_lease)
+    outcome = expire(NOW, check_time)
 
     assert outcome is not None
     assert outcome.startswith("1 ")
@@ -82,7 +82,7 @@ def test_what_is_past_its_expiry_expires(
 def test_what_has_not_expired_stays(object_store: Path, expire: Expire, make: Callable[..., Row], state: str) -> None:
     row = keep(make, state=state, expires_at=NOW)
 
-    assert expire(NOW, keep_lease) is None
+    assert expire(NOW, check_time) is None
 
     assert state_of(row) == state
     assert has_object(row, object_store)
@@ -93,7 +93,7 @@ def test_other_states_stay(object_store: Path, expire: Expire, make: Callable[..
     """Above all cargo that waits to be unwrapped: it was accepted."""
     row = keep(make, state=state, **PAST)
 
-    assert expire(NOW, keep_lease) is None
+    assert expire(NOW, check_time) is None
 
     assert state_of(row) == state
     assert has_object(row, object_store)
@@ -102,9 +102,9 @@ def test_other_states_stay(object_store: Path, expire: Expire, make: Callable[..
 @pytest.mark.parametrize(("expire", "make", "state"), JOBS)
 def test_second_run_finds_nothing(expire: Expire, make: Callable[..., Row], state: str) -> None:
     row = keep(make, state=state, **PAST)
-    expire(NOW, keep_lease)
+    expire(NOW, check_time)
 
-    assert expire(NOW + SECOND, keep_lease) is None
+    assert expire(NOW + SECOND, check_time) is None
     row.refresh_from_db()
     assert row.settled_at == NOW
 
@@ -113,10 +113,10 @@ def test_parcel_that_is_being_delivered_does_not_expire(object_store: Path) -> N
     leased = {"lease_id": uuid.uuid4(), "leased_until": NOW + SECOND}
     row = keep(make_outgoing_parcel, **leased, **PAST)
 
-    assert expire_outgoing_parcels(NOW, keep_lease) is None
+    assert expire_outgoing_parcels(NOW, check_time) is None
     assert has_object(row, object_store)
 
-    assert expire_outgoing_parcels(NOW + SECOND, keep_lease) is not None
+    assert expire_outgoing_parcels(NOW + SECOND, check_time) is not None
     assert state_of(row) == "expired"
 
 
@@ -131,7 +131,7 @@ def test_parcel_that_a_worker_has_just_taken_does_not_expire(
 
     monkeypatch.setattr(expire_messages, "commit_together", lease_first)
 
-    assert expire_outgoing_parcels(NOW, keep_lease) is None
+    assert expire_outgoing_parcels(NOW, check_time) is None
     assert state_of(row) == "pending"
     assert has_object(row, object_store)
 
@@ -147,7 +147,7 @@ def test_parcel_that_was_just_replaced_does_not_expire(object_store: Path, monke
 
     monkeypatch.setattr(expire_messages, "commit_together", replace_first)
 
-    assert expire_stored_parcels(NOW, keep_lease) is None
+    assert expire_stored_parcels(NOW, check_time) is None
     assert state_of(row) == "queued"
     assert has_object(row, object_store)
 
@@ -164,11 +164,11 @@ def test_crash_leaves_rows_that_name_nothing_needed(
 
     monkeypatch.setattr(expire_messages, "delete_object", crash)
     with pytest.raises(SystemExit):
-        expire(NOW, keep_lease)
+        expire(NOW, check_time)
     monkeypatch.undo()
 
     assert [state_of(row) for row in rows] == ["expired"] * 3
-    assert expire(NOW, keep_lease) is None
+    assert expire(NOW, check_time) is None
 
 
 def test_store_that_is_down_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_store_that_is_down_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(expire_messages, "delete_object", fail)
     with pytest.raises(StorageUnavailableError):
-        expire_stored_parcels(NOW, keep_lease)
+        expire_stored_parcels(NOW, check_time)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -193,7 +193,7 @@ def test_two_at_once_expire_each_row_once(
     def run() -> int:
         together.wait(5)
         try:
-            outcome = expire(NOW, keep_lease)
+            outcome = expire(NOW, check_time)
         finally:
             connection.close()
         return int(outcome.split()[0]) if outcome else 0

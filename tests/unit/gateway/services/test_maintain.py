@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -6,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import OperationalError, connection
 
-from gateway.batches import KeepLease
+from gateway.batches import CheckTime
 from gateway.errors import RecordUnavailableError, StorageUnavailableError
 from gateway.models import MaintenanceJob
 from gateway.services import maintain as module
 from gateway.services.ensure_identity import ensure_identity
 from gateway.services.load_identity import forget_identity
-from gateway.services.maintain import JOBS, LEASE, RETRY_INTERVAL, Job, maintain
+from gateway.services.maintain import JOBS, LEASE, REST, RETRY_INTERVAL, Job, maintain
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,14 +31,14 @@ class Runs:
         self.moments: list[datetime] = []
         self._do = do
 
-    def __call__(self, now: datetime, keep_lease: KeepLease) -> str | None:
+    def __call__(self, now: datetime, check_time: CheckTime) -> str | None:
         self.moments.append(now)
         self._do()
-        keep_lease()
+        check_time()
         return "3 rows removed"
 
 
-def make_job(run: Callable[[datetime, KeepLease], str | None], name: str = "job") -> Job:
+def make_job(run: Callable[[datetime, CheckTime], str | None], name: str = "job") -> Job:
     return Job(name=name, interval=HOUR, run=run)
 
 
@@ -88,7 +89,7 @@ def test_what_was_done_is_written_down() -> None:
 
 
 def test_nothing_to_do_is_written_down() -> None:
-    maintain(NOW, (make_job(lambda _now, _keep_lease: None),))
+    maintain(NOW, (make_job(lambda _now, _check_time: None),))
 
     assert get_row().last_outcome == "nothing to do"
 
@@ -124,7 +125,7 @@ def test_missed_runs_are_not_made_up_for() -> None:
     ],
 )
 def test_failure_is_written_down_and_tried_again_soon(error: Exception, outcome: str) -> None:
-    def break_down(_now: datetime, _keep_lease: KeepLease) -> None:
+    def break_down(_now: datetime, _check_time: CheckTime) -> None:
         raise error
 
     maintain(NOW, (make_job(break_down),))
@@ -156,40 +157,37 @@ def test_job_whose_worker_dies_is_due_again_before_long() -> None:
     assert len(run.moments) == 1
 
 
-def test_long_job_keeps_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEASE_RENEWAL_SECONDS", 0)
-    dues = []
+def test_long_job_ends_after_its_share_and_goes_on_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RUN_SECONDS", 0.05)
 
-    def work(_now: datetime, keep_lease: KeepLease) -> None:
-        dues.append(get_row().due_at)
-        keep_lease()
-        dues.append(get_row().due_at)
-
-    maintain(NOW, (make_job(work),))
-
-    assert dues[0] == NOW + LEASE
-    assert dues[1] > dues[0]
-
-
-def test_job_that_was_taken_over_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEASE_RENEWAL_SECONDS", 0)
-    other = Runs()
-
-    def work(now: datetime, keep_lease: KeepLease) -> str:
-        maintain(now + LEASE, (make_job(other),))
-        keep_lease()
-        pytest.fail("the lease was lost")
+    def work(_now: datetime, check_time: CheckTime) -> str:
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            check_time()
+        pytest.fail("the job was not interrupted")
 
     maintain(NOW, (make_job(work),))
 
     row = get_row()
-    assert len(other.moments) == 1
-    assert row.due_at >= NOW + LEASE + HOUR
-    assert not row.has_failed
+    assert (row.last_outcome, row.has_failed) == ("more is left to do", False)
+    assert NOW + REST <= row.due_at < NOW + REST + TOLERANCE
+
+
+def test_jobs_that_are_left_wait_for_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long job must keep neither sweeps nor, for long, other jobs from running."""
+    monkeypatch.setattr(module, "MAX_RUN_SECONDS", 0.05)
+    run = Runs()
+    jobs = (make_job(lambda _now, _check_time: time.sleep(0.1), "long"), make_job(run, "short"))
+
+    maintain(NOW, jobs)
+    assert run.moments == []
+
+    maintain(NOW + timedelta(minutes=1), jobs)
+    assert len(run.moments) == 1
 
 
 def test_outcome_of_a_job_that_was_taken_over_counts_for_nothing() -> None:
-    def work(now: datetime, _keep_lease: KeepLease) -> str:
+    def work(now: datetime, _check_time: CheckTime) -> str:
         maintain(now + LEASE, (make_job(Runs()),))
         return "an old outcome"
 
@@ -211,7 +209,7 @@ def test_database_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_outcome_that_cannot_be_written_keeps_no_job_from_running(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Runs()
 
-    def break_database(_now: datetime, _keep_lease: KeepLease) -> None:
+    def break_database(_now: datetime, _check_time: CheckTime) -> None:
         def break_down(*_args: object, **_kwargs: object) -> None:
             monkeypatch.undo()
             raise OperationalError("gone")

@@ -34,7 +34,7 @@ DAY = timedelta(days=1)
 pytestmark = pytest.mark.django_db
 
 
-def keep_lease() -> None:
+def check_time() -> None:
     pass
 
 
@@ -81,10 +81,10 @@ def test_settled_rows_go_after_the_retention_time(settings: Settings, make: Call
     settings.METADATA_RETENTION_HOURS = 72
     row = make(state=state, settled_at=NOW)
 
-    assert module.purge_settled_rows(NOW + 72 * HOUR, keep_lease) is None
+    assert module.purge_settled_rows(NOW + 72 * HOUR, check_time) is None
     assert is_there(row)
 
-    assert module.purge_settled_rows(NOW + 72 * HOUR + SECOND, keep_lease) == "1 rows removed"
+    assert module.purge_settled_rows(NOW + 72 * HOUR + SECOND, check_time) == "1 rows removed"
     assert not is_there(row)
 
 
@@ -93,7 +93,7 @@ def test_settled_rows_go_at_once_without_retention(settings: Settings, make: Cal
     settings.METADATA_RETENTION_HOURS = 0
     row = make(state=state, settled_at=NOW)
 
-    module.purge_settled_rows(NOW + SECOND, keep_lease)
+    module.purge_settled_rows(NOW + SECOND, check_time)
 
     assert not is_there(row)
 
@@ -103,7 +103,7 @@ def test_rows_that_are_not_settled_stay(settings: Settings, make: Callable[..., 
     settings.METADATA_RETENTION_HOURS = 0
     row = make(state=state, settled_at=NOW)
 
-    assert module.purge_settled_rows(NOW + 365 * DAY, keep_lease) is None
+    assert module.purge_settled_rows(NOW + 365 * DAY, check_time) is None
     assert is_there(row)
 
 
@@ -114,8 +114,8 @@ def test_events_go_after_the_retention_time_and_not_within_an_hour(
     settings.METADATA_RETENTION_HOURS = hours
     event = make_event(at=NOW)
 
-    assert module.purge_events(NOW + kept, keep_lease) is None
-    assert module.purge_events(NOW + kept + SECOND, keep_lease) == "1 rows removed"
+    assert module.purge_events(NOW + kept, check_time) is None
+    assert module.purge_events(NOW + kept + SECOND, check_time) == "1 rows removed"
     assert not is_there(event)
 
 
@@ -133,9 +133,9 @@ def test_rows_that_prevent_repeats_stay_until_what_they_know_has_expired(
     row = make(expires_at=NOW)
     later = make(expires_at=NOW + DAY)
 
-    assert purge(NOW + margin, keep_lease) is None
-    assert purge(NOW + margin + SECOND, keep_lease) == "1 rows removed"
-    assert purge(NOW + margin + SECOND, keep_lease) is None
+    assert purge(NOW + margin, check_time) is None
+    assert purge(NOW + margin + SECOND, check_time) == "1 rows removed"
+    assert purge(NOW + margin + SECOND, check_time) is None
 
     assert (is_there(row), is_there(later)) == (False, True)
 
@@ -144,8 +144,8 @@ def test_rows_that_prevent_repeats_stay_until_what_they_know_has_expired(
 def test_addresses_without_news_are_forgotten(state: str) -> None:
     make_destination(state=state, last_success_at=NOW - 40 * DAY, last_failure_at=NOW - 31 * DAY)
 
-    assert module.purge_idle_destinations(NOW, keep_lease) == "1 rows removed"
-    assert module.purge_idle_destinations(NOW, keep_lease) is None
+    assert module.purge_idle_destinations(NOW, check_time) == "1 rows removed"
+    assert module.purge_idle_destinations(NOW, check_time) is None
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_addresses_without_news_are_forgotten(state: str) -> None:
 def test_addresses_that_somebody_may_look_at_stay(values: dict[str, Any]) -> None:
     destination = make_destination(**values)
 
-    assert module.purge_idle_destinations(NOW, keep_lease) is None
+    assert module.purge_idle_destinations(NOW, check_time) is None
     assert is_there(destination)
 
 
@@ -168,7 +168,7 @@ def test_addresses_for_which_parcels_wait_stay(state: str, stays: bool) -> None:
     destination = make_destination()
     make_outgoing_parcel(state=state, destination=destination.internet_address)
 
-    module.purge_idle_destinations(NOW, keep_lease)
+    module.purge_idle_destinations(NOW, check_time)
 
     assert is_there(destination) is stays
 
@@ -181,7 +181,7 @@ def test_addresses_that_stay_hide_none(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (0, 1, 4):
         make_outgoing_parcel(destination=f"{number}.example")
 
-    assert module.purge_idle_destinations(NOW, keep_lease) == "3 rows removed"
+    assert module.purge_idle_destinations(NOW, check_time) == "3 rows removed"
 
     addresses = Destination.objects.order_by("internet_address").values_list("internet_address", flat=True)
     assert list(addresses) == ["0.example", "1.example", "4.example"]

@@ -63,7 +63,7 @@ def _first_start(db: None) -> Iterator[None]:
     forget_identity()
 
 
-def keep_lease() -> None:
+def check_time() -> None:
     pass
 
 
@@ -229,9 +229,9 @@ def test_expired_certificates_go_after_a_month() -> None:
     expiry = OwnCertificate.objects.get().expires_at
     ensure_identity(START + 100 * DAY)
 
-    assert remove_expired_certificates(expiry + 30 * DAY, keep_lease) is None
-    assert remove_expired_certificates(expiry + 30 * DAY + HOUR, keep_lease) == "1 certificates removed"
-    assert remove_expired_certificates(START + 3_650 * DAY, keep_lease) is None
+    assert remove_expired_certificates(expiry + 30 * DAY, check_time) is None
+    assert remove_expired_certificates(expiry + 30 * DAY + HOUR, check_time) == "1 certificates removed"
+    assert remove_expired_certificates(START + 3_650 * DAY, check_time) is None
     assert OwnCertificate.objects.get().sequence == 2
 
 
@@ -302,8 +302,8 @@ def test_keys_of_devices_go_as_well_and_the_published_key_never() -> None:
     device = Device.register(START)
     StoredKey.objects.filter(kind=StoredKey.Kind.SESSION).update(created_at=START)
 
-    assert remove_old_session_keys(START + 360 * DAY, keep_lease) is None
-    assert remove_old_session_keys(START + 361 * DAY, keep_lease) == "1 session keys removed"
+    assert remove_old_session_keys(START + 360 * DAY, check_time) is None
+    assert remove_old_session_keys(START + 361 * DAY, check_time) == "1 session keys removed"
 
     node_id = keys.node_id(factories.spki_of("gateway"))
     latest = get_keystore().find_latest_unbound_session_key(node_id)

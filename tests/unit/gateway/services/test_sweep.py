@@ -212,3 +212,16 @@ def test_backoff_outlives_a_restart(make: Any) -> None:
     for row in (waiting, failed):
         row.refresh_from_db()
         assert row.next_attempt_at == later
+
+
+def test_cargo_that_many_workers_died_of_keeps_its_delay() -> None:
+    end = NOW + timedelta(minutes=5)
+    leased = {"next_attempt_at": end, "leased_until": end, "lease_id": uuid.uuid4()}
+    suspect = make_cargo(attempts=module.MAX_EAGER_ATTEMPTS + 1, **leased)
+    innocent = make_cargo(attempts=module.MAX_EAGER_ATTEMPTS, **leased)
+
+    release_leases(NOW)
+
+    suspect.refresh_from_db()
+    innocent.refresh_from_db()
+    assert (suspect.next_attempt_at, innocent.next_attempt_at) == (end, NOW)

@@ -308,6 +308,23 @@ def test_conflict_makes_the_batch_look_again(identity: Certificate, monkeypatch:
     assert OutgoingParcel.objects.count() == 3
 
 
+def test_row_that_changes_makes_the_batch_look_again(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive_parcel_from_peer(for_an_endpoint(identity, payload=b"older"), PEER_ID, NOW)
+    newer = for_an_endpoint(identity, payload=b"newer")
+    advance, others = StoredParcel.advance, [uuid.uuid4()]
+
+    def advance_late(row: StoredParcel, *args: Any, **changes: Any) -> bool:
+        if others:
+            StoredParcel.objects.update(revision=others.pop())
+        return advance(row, *args, **changes)
+
+    monkeypatch.setattr(StoredParcel, "advance", advance_late)
+    cargo = unwrap_items(identity, newer)
+
+    assert (cargo.state, cargo.last_error) == ("unwrapped", "")
+    assert load_object(StoredParcel.objects.get().object_key) == newer
+
+
 # ---------------------------------------------------------------- Bad items
 
 
