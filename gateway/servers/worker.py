@@ -94,7 +94,8 @@ class Worker:
 
         scheduler = Scheduler(app) if self._with_beat else None
         while self._give_up_at == _NOT_TOLD:
-            timeout = scheduler.tick() if scheduler else None
+            # Negative when the schedule is late, as on a machine that is busy.
+            timeout = max(scheduler.tick(), 0) if scheduler else None
             try:
                 self._give_up_at = self._told.get(timeout=timeout)
             except queue.Empty:
