@@ -152,12 +152,14 @@ class RAMFMessage:
         recipient = der.context(0, self.recipient.id.encode())
         if address is not None:
             recipient += der.context(1, address.encode())
-        content = der.sequence(
+        fields = (
             der.context(0, recipient, constructed=True),
             der.context(1, der.visible_string_content(self.id)),
             der.context(2, der.time_digits(self.creation_date).encode()),
             der.context(3, der.integer_content(self.ttl_seconds)),
-            der.context(4, self.payload),
+        )
+        content = der.enclose(
+            self.payload, der.Layer(tag=ber.context(4)), der.Layer(tag=ber.SEQUENCE, before=b"".join(fields))
         )
         chain = [c for c in self.attached_certificates if c.der != self.sender_certificate.der]
         signed = sign_data(

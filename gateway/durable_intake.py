@@ -18,7 +18,7 @@ from gateway.models import record_errors
 from gateway.storage import delete_object, store_object, store_objects
 
 # Each attempt finds the rows over which the one before it failed.
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 
 Result = TypeVar("Result")
 
@@ -45,7 +45,10 @@ def keep_all_durably(objects: Mapping[str, bytes], write: Callable[[], Result]) 
     except BaseException:
         _discard_all(objects)
         raise
-    return _commit(objects, [(write, ())] * _ATTEMPTS)
+    try:
+        return _commit(objects, [(write, ())] * _ATTEMPTS)
+    except IntegrityError as error:
+        raise RecordChangedError("other writers of the same rows were always faster") from error
 
 
 def discard_object(object_key: str) -> None:

@@ -51,6 +51,10 @@ class Publisher:
             headers={MERGE_HEADER: about},
             ignore_result=True,
             retry=False,
+            # Without these, Celery declares the queue anew each time, and describes the arguments at length.
+            declare=[],
+            argsrepr=repr(arguments),
+            kwargsrepr="{}",
         )
 
     def _close(self) -> None:

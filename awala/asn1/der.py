@@ -1,6 +1,7 @@
 """DER writer (X.690): each function returns one encoded element."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from awala.asn1 import ber
@@ -27,6 +28,29 @@ def sequence(*parts: bytes) -> bytes:
     """Return a SEQUENCE of elements already encoded."""
     # All at once: in cargo, each copy of a part is one of megabytes.
     return b"".join((header(ber.SEQUENCE, sum(map(len, parts))), *parts))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """An element around another one, and what stands before and after that in it, already encoded."""
+
+    tag: int
+    before: bytes = b""
+    after: bytes = b""
+
+
+def enclose(content: bytes, *layers: Layer) -> bytes:
+    """Return octets within elements, the innermost first; they are copied once, however many elements there are."""
+    heads: list[bytes] = []
+    tails: list[bytes] = []
+    size = len(content)
+    for layer in layers:
+        size += len(layer.before) + len(layer.after)
+        head = header(layer.tag, size)
+        size += len(head)
+        heads += (layer.before, head)
+        tails.append(layer.after)
+    return b"".join((*reversed(heads), content, *tails))
 
 
 def set_of(parts: Iterable[bytes]) -> bytes:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
@@ -21,7 +22,9 @@ from awala.clients.errors import ClientError, ConnectionFailedError, InvalidAnsw
 from awala.clients.http import Answer, tls_context
 
 # Everything that one answer may send, headers and framing included: a body serves only to say what went wrong.
-MAX_RECEIVED: Final = 131_072
+MAX_RECEIVED: Final = 65_536
+# Each chunk costs time, however small it is.
+_MAX_CHUNKS: Final = 1_000
 _WRITE_SIZE: Final = 65_536
 # Servers close idle connections after 5 seconds or more.
 _KEEP_ALIVE_SECONDS: Final = 30
@@ -236,7 +239,7 @@ def _read_beginning(response: httpcore.Response, exchange: _Exchange) -> bytes:
     exchange.deadline = Deadline(exchange.limit())
     chunks = []
     try:
-        for chunk in response.iter_stream():
+        for chunk in islice(response.iter_stream(), _MAX_CHUNKS):
             chunks.append(chunk)  # noqa: PERF402 - what came before a failure is kept.
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError):
         # The status has said already what counts; the connection is closed, and not used again.

@@ -104,12 +104,15 @@ def encrypt_content(key: bytes, plaintext: bytes) -> bytes:
     """Return an EncryptedContentInfo with AES-128-CBC; ``key`` has :data:`EMITTED_KEY_SIZE` octets (RFC 3565)."""
     iv = secrets.token_bytes(_BLOCK_SIZE)
     padder = PKCS7(_BLOCK_SIZE * 8).padder()
-    padded = padder.update(plaintext) + padder.finalize()
     encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
-    return der.sequence(
-        der.object_identifier(oids.DATA),
-        der.sequence(der.object_identifier(_EMITTED_CIPHER), der.octet_string(iv)),
-        der.context(0, encryptor.update(padded) + encryptor.finalize()),
+    # In two parts, so that the long one is never copied.
+    ciphertext = encryptor.update(padder.update(plaintext))
+    last_block = encryptor.update(padder.finalize()) + encryptor.finalize()
+    algorithm = der.sequence(der.object_identifier(_EMITTED_CIPHER), der.octet_string(iv))
+    return der.enclose(
+        ciphertext,
+        der.Layer(tag=ber.context(0), after=last_block),
+        der.Layer(tag=ber.SEQUENCE, before=der.object_identifier(oids.DATA) + algorithm),
     )
 
 

@@ -167,13 +167,17 @@ def encrypt(
     if originator_key.public_key_der != spki_der(originator_private_key.public_key()):
         raise InvalidArgumentError("The originator's private and public keys do not belong together")
     content_key = secrets.token_bytes(EMITTED_KEY_SIZE)
-    enveloped_data = der.sequence(
-        der.integer(_VERSION),
-        der.set_of([_encode_recipient(content_key, recipient_key, originator_key, originator_private_key)]),
+    recipient = _encode_recipient(content_key, recipient_key, originator_key, originator_private_key)
+    return der.enclose(
         encrypt_content(content_key, plaintext),
-        der.context(1, _encode_originator_key_id(originator_key), constructed=True),
+        der.Layer(
+            tag=ber.SEQUENCE,
+            before=der.integer(_VERSION) + der.set_of([recipient]),
+            after=der.context(1, _encode_originator_key_id(originator_key), constructed=True),
+        ),
+        der.Layer(tag=ber.context(0, constructed=True)),
+        der.Layer(tag=ber.SEQUENCE, before=der.object_identifier(oids.ENVELOPED_DATA)),
     )
-    return der.sequence(der.object_identifier(oids.ENVELOPED_DATA), der.context(0, enveloped_data, constructed=True))
 
 
 # ------------------------------------------------------------------ the recipient (RFC 5652, 6.2.2)

@@ -24,6 +24,7 @@ from awala.pki.algorithms import (
 from awala.pki.certificate import Certificate
 
 _VERSION = 1
+_EXPLICIT_TAG = ber.context(0, constructed=True)
 _CERTIFICATES_TAG = ber.context(0, constructed=True)
 _SIGNED_ATTRIBUTES_TAG = ber.context(0, constructed=True)
 
@@ -69,15 +70,20 @@ def sign_data(
         pss_parameters(algorithm).identifier(),
         der.octet_string(keys.sign(private_key, attributes, algorithm)),
     )
-    explicit_content = b"" if detached else der.context(0, der.octet_string(content), constructed=True)
-    signed_data = der.sequence(
-        der.integer(_VERSION),
-        der.set_of([algorithm.identifier()]),
-        der.sequence(der.object_identifier(oids.DATA), explicit_content),
-        der.element(_CERTIFICATES_TAG, b"".join(c.der for c in (certificate, *chain))),
-        der.set_of([signer_info]),
+    certificates = der.element(_CERTIFICATES_TAG, b"".join(c.der for c in (certificate, *chain)))
+    around = (
+        der.Layer(tag=ber.SEQUENCE, before=der.object_identifier(oids.DATA)),
+        der.Layer(
+            tag=ber.SEQUENCE,
+            before=der.integer(_VERSION) + der.set_of([algorithm.identifier()]),
+            after=certificates + der.set_of([signer_info]),
+        ),
+        der.Layer(tag=_EXPLICIT_TAG),
+        der.Layer(tag=ber.SEQUENCE, before=der.object_identifier(oids.SIGNED_DATA)),
     )
-    return der.sequence(der.object_identifier(oids.SIGNED_DATA), der.context(0, signed_data, constructed=True))
+    if detached:
+        return der.enclose(b"", *around)
+    return der.enclose(content, der.Layer(tag=ber.OCTET_STRING), der.Layer(tag=_EXPLICIT_TAG), *around)
 
 
 def _encode_attribute(oid: bytes, value: bytes) -> bytes:

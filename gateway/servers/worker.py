@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -33,8 +33,8 @@ class Worker:
         # Unlike an Event, it may be told from within a signal handler.
         self._told: queue.SimpleQueue[float] = queue.SimpleQueue()
         self._give_up_at = _NOT_TOLD
-        self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
-        self._clock = threading.Thread(target=self._keep_time, name="beat", daemon=True)
+        self._worker = threading.Thread(target=_run, args=(self._take_tasks,), name="worker", daemon=True)
+        self._clock = threading.Thread(target=_run, args=(self._keep_time,), name="beat", daemon=True)
 
     def start(self) -> None:
         self._worker.start()
@@ -60,16 +60,6 @@ class Worker:
             if time.monotonic() > (self._give_up_at if len(state.reserved_requests) else idle_until):
                 break
             self._worker.join(_LOOK_SECONDS)
-
-    def _work(self) -> None:
-        try:
-            self._take_tasks()
-        except Exception:  # noqa: BLE001  # What follows is the same for all.
-            _log.exception("worker_failed")
-        if not stopping.is_stopping():
-            # Half a gateway looks alive, and nobody would do its work. All of it may die at any instant.
-            _log.error("worker_ended")
-            os._exit(os.EX_SOFTWARE)
 
     def _take_tasks(self) -> None:
         from celery.app.trace import setup_worker_optimizations  # noqa: PLC0415
@@ -110,3 +100,14 @@ class Worker:
         # Celery's own way to be told, which it looks at between tasks and while it waits for the broker.
         state.should_stop = os.EX_OK  # type: ignore[assignment]
         broker.wake()
+
+
+def _run(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Exception:  # noqa: BLE001  # What follows is the same for all.
+        _log.exception("worker_failed")
+    if not stopping.is_stopping():
+        # Half a gateway looks alive, and nobody would do its work. All of it may die at any instant.
+        _log.error("worker_ended", thread=threading.current_thread().name)
+        os._exit(os.EX_SOFTWARE)

@@ -71,6 +71,7 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
             private_peer_id=cargo.peer_id,
             reason=describe(error),
             attempts=cargo.attempts,
+            exc_info=error,
         )
 
 

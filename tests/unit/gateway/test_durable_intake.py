@@ -55,7 +55,7 @@ def test_rows_that_always_fail_leave_no_object() -> None:
     def fail() -> None:
         raise IntegrityError
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(RecordChangedError):
         keep_all_durably(OBJECTS, fail)
 
     assert_no_object_is_left()

@@ -87,3 +87,18 @@ def test_time_digits(value: datetime, digits: str) -> None:
 def test_refuses_time_without_zone() -> None:
     with pytest.raises(InvalidArgumentError, match="time zone"):
         der.time_digits(datetime(2026, 11, 20))  # noqa: DTZ001 - what must be refused
+
+
+def test_enclosed_octets() -> None:
+    layers = (
+        der.Layer(tag=ber.OCTET_STRING),
+        der.Layer(tag=ber.SEQUENCE, before=der.NULL, after=der.TRUE),
+        der.Layer(tag=ber.context(0, constructed=True)),
+    )
+
+    inner = der.sequence(der.NULL, der.octet_string(b"x" * 300), der.TRUE)
+    assert der.enclose(b"x" * 300, *layers) == der.context(0, inner, constructed=True)
+
+
+def test_octets_enclosed_by_nothing() -> None:
+    assert der.enclose(b"octets") == b"octets"

@@ -72,5 +72,8 @@ def serve_raw(handle: Handler) -> Iterator[RawServer]:
             # Wakes accept(), which closing alone would not.
             listener.shutdown(socket.SHUT_RDWR)
             accepting.join()
+            for connection in server.connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
             for thread in threads:
                 thread.join(10)

@@ -233,11 +233,17 @@ class TestStaleConnection:
             assert len(server.connections) == 2
 
     def test_connection_closed_by_the_server_is_not_used(self, open_connections: Open) -> None:
+        def answer_and_close(connection: socket.socket, server: RawServer) -> None:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            server.over.wait(0.1)
+
         connections = open_connections()
-        with serve(lambda _: Reply(raw=b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")) as server:
-            for _ in range(3):
+        with serve_raw(answer_and_close) as server:
+            for _ in range(2):
                 assert post(connections, server.url).status == 202
-                time.sleep(0.05)
+                time.sleep(0.3)
+            assert len(server.connections) == 2
 
     def test_new_connection_that_breaks_is_not_tried_again(self, open_connections: Open) -> None:
         with serve_raw(lambda connection, _: read_request(connection)) as server:
@@ -333,6 +339,12 @@ class TestMisbehaviour:
             answer = post(open_connections(), server.url)
         assert answer.status == 202
         assert 0 < len(answer.body) <= MAX_RECEIVED
+
+    def test_body_has_many_chunks(self, open_connections: Open) -> None:
+        head = b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with serve_raw(send_repeatedly(head, b"1\r\nx\r\n" * 500)) as server:
+            answer = post(open_connections(), server.url)
+        assert answer == Answer(status=202, content_type="", location=None, body=b"x" * 1_000)
 
     def test_body_drips(self, open_connections: Open) -> None:
         started_at = time.monotonic()

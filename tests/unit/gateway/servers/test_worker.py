@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -179,3 +182,23 @@ def test_schedule_is_kept_beside_it(start: Callable[..., Worker]) -> None:
     start(queues=("crc",), with_beat=True)
 
     wait_until(lambda: broker.size("maintenance") == 2)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param('worker = Worker(queues=("nowhere",), with_beat=False)', id="worker"),
+        pytest.param('app.conf.beat_schedule = {"a": 1}; worker = Worker(with_beat=True)', id="schedule"),
+    ],
+)
+def test_process_does_not_go_on_without_its_worker(broken: str) -> None:
+    script = (
+        "import os, time; os.environ['DJANGO_SETTINGS_MODULE'] = 'gateway.settings'\n"
+        "import django; django.setup()\n"
+        "from gateway.celery import app; from gateway.servers.worker import Worker\n"
+        f"{broken}; worker.start(); time.sleep(50)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+
+    assert ended.returncode == os.EX_SOFTWARE
+    assert "worker_failed" in ended.stderr
