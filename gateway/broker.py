@@ -92,6 +92,10 @@ class _Channel(virtual.Channel):
         super().__init__(connection, **options)
         self.limits = QueueLimits(connection.client.transport_options.get("queue_limits", {}))
 
+    def count_waiting(self, queue: str) -> int:
+        """The messages that nobody has taken yet."""
+        return self._size(queue)
+
     def _get(self, queue: str, timeout: float | None = None) -> RawMessage:  # noqa: ARG002 - kombu's signature
         if not self.limits.has_room(queue):
             raise Empty

@@ -11,9 +11,10 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from gateway.models import IncomingCargo, OutgoingParcel, StoredParcel
 from gateway.private_files import read_or_create_secret
 from gateway.services.ensure_identity import ensure_identity
-from gateway.storage import remove_stale_temporary_files
+from gateway.storage import prepare_object_store, remove_stale_temporary_files
 
 ADMINISTRATOR = "admin"
 _PASSWORD_OCTETS = 16
@@ -35,6 +36,7 @@ def set_up() -> NewAdministrator | None:
     with _all_or_nothing():
         call_command("migrate", interactive=False, verbosity=0)
     ensure_identity()
+    prepare_object_store(has_objects=_has_objects())
     remove_stale_temporary_files()
     return _ensure_administrator()
 
@@ -67,6 +69,15 @@ def _all_or_nothing() -> Iterator[None]:
             yield
     finally:
         connection.enable_constraint_checking()
+
+
+def _has_objects() -> bool:
+    """Whether rows name objects, which must then be in the object store."""
+    return (
+        StoredParcel.objects.filter(state=StoredParcel.State.QUEUED).exists()
+        or OutgoingParcel.objects.filter(state__in=(OutgoingParcel.State.PENDING, OutgoingParcel.State.HELD)).exists()
+        or IncomingCargo.objects.filter(state=IncomingCargo.State.PENDING).exists()
+    )
 
 
 def _ensure_administrator() -> NewAdministrator | None:

@@ -30,6 +30,14 @@ def hint_outgoing_parcel(parcel_id: uuid.UUID, destination: str) -> None:
     hint_sender.submit(f"destination {destination}", _Hint("tasks.pdc.deliver_parcel", str(parcel_id)))
 
 
+def count_waiting(queue: str) -> int:
+    """How many hints in a queue no worker has taken yet; 0 where the broker does not say."""
+    with CELERY_IMPORTS:
+        from gateway import publisher  # noqa: PLC0415 - as below
+
+    return publisher.count_waiting(queue)
+
+
 class HintSender:
     """Sends hints from a thread of its own, so that a broker that hangs delays nobody.
 

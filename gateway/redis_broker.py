@@ -35,6 +35,10 @@ class _Channel(redis.Channel):
         super().__init__(connection, **options)
         self._queue_cycle = _Cycle(self.limits)
 
+    def count_waiting(self, queue: str) -> int:
+        """The messages that nobody has taken yet."""
+        return int(self._size(queue))
+
     def _brpop_start(self, timeout: float | None = None) -> None:
         is_partial = any(not self.limits.has_room(queue) for queue in self.active_queues)
         super()._brpop_start(_RETRY_SECONDS if is_partial else timeout)  # type: ignore[misc]

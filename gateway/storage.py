@@ -4,6 +4,7 @@ Services call the functions here and nothing else. `store_object` and `store_obj
 on stable storage.
 """
 
+import errno
 import os
 import time
 import uuid
@@ -22,6 +23,10 @@ from gateway.private_files import make_private_folder, sync_folder
 
 # No write takes this long, so what is older was left by a process that died.
 STALE_TEMPORARY_FILE_SECONDS = 3_600.0
+# What is left of a file system for the record beside the objects: acknowledging a parcel, which makes room, needs a
+# little room itself. The smaller of a size and a share of the whole.
+RESERVED_SIZE = 16 * 1024 * 1024
+RESERVED_SHARE = 20
 _TEMPORARY_FOLDER = "tmp"
 _NOT_IN_NAMES = frozenset(("", ".", ".."))
 _MAX_KNOWN_FOLDERS = 10_000
@@ -59,6 +64,17 @@ def delete_object(key: str) -> None:
     """Make sure that the key holds nothing; raises `StorageUnavailableError`."""
     with _failures_of_the_store():
         default_storage.delete(key)
+
+
+def prepare_object_store(*, has_objects: bool) -> None:
+    """Make the store at the first start; raises `StorageUnavailableError`.
+
+    With `has_objects`, the store that there must be is not made anew: an empty one in its place, as where a volume
+    was not mounted, would make every object look lost.
+    """
+    if isinstance(default_storage, DurableFileSystemStorage):
+        with _failures_of_the_store():
+            default_storage.prepare(has_objects=has_objects)
 
 
 def remove_stale_temporary_files() -> int:
@@ -104,6 +120,8 @@ def _failures_of_the_store() -> Iterator[None]:
     except (SuspiciousFileOperation, StorageUnavailableError):
         raise
     except FileNotFoundError as exc:
+        if isinstance(default_storage, DurableFileSystemStorage) and not default_storage.is_prepared:
+            raise StorageUnavailableError("the folder of the object store is not there, or not the one it was") from exc
         raise ObjectMissingError("the object store holds nothing under this key") from exc
     except Exception as exc:  # Each back end has errors of its own library, which are not to be known here.
         raise StorageUnavailableError("the object store failed") from exc
@@ -115,11 +133,26 @@ class DurableFileSystemStorage(Storage):
 
     A write goes to a temporary file, which is flushed to stable storage and then renamed; the folder is flushed
     after it, and so is every folder that had to be made. A crash leaves the old content, the new, or none.
+
+    The folder of temporary files is also the mark of a store that was prepared. Without it nothing is written, and
+    nothing that is missing is taken for lost.
     """
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         self._root = Path(location).absolute()
         self._known_folders: set[str] = set()
+
+    @property
+    def is_prepared(self) -> bool:
+        return (self._root / _TEMPORARY_FOLDER).is_dir()
+
+    def prepare(self, *, has_objects: bool = False) -> None:
+        """Make the folder durable, unless it has lost the objects that it must have."""
+        if self.is_prepared:
+            return
+        if has_objects and not (self._root.is_dir() and any(self._root.iterdir())):
+            raise StorageUnavailableError(f"{self._root} is empty, but parcels are on record: is its volume mounted?")
+        self._ensure_folder(f"{self._root}/{_TEMPORARY_FOLDER}")
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:  # noqa: ARG002
         """Names are exact: a caller that saves twice under one name means to replace the first."""
@@ -222,7 +255,7 @@ class DurableFileSystemStorage(Storage):
         Their paths are entered by target as they are made.
         """
         folder = f"{self._root}/{_TEMPORARY_FOLDER}"
-        self._ensure_folder(folder)
+        _require_room(folder, sum(content.size for content in contents.values()))
         descriptors: list[int] = []
         try:
             for target, content in contents.items():
@@ -254,6 +287,14 @@ class DurableFileSystemStorage(Storage):
         if len(self._known_folders) >= _MAX_KNOWN_FOLDERS:
             self._known_folders.clear()
         self._known_folders.add(folder)
+
+
+def _require_room(folder: str, size: int) -> None:
+    """Raise the error of a full file system a little before it is full."""
+    state = os.statvfs(folder)
+    reserved = min(RESERVED_SIZE, state.f_blocks * state.f_frsize // RESERVED_SHARE)
+    if state.f_bavail * state.f_frsize < size + reserved:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _begin_writing(descriptors: Sequence[int]) -> None:

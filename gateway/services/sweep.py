@@ -10,7 +10,7 @@ import structlog
 from django.db.models import QuerySet
 
 from gateway.models import IncomingCargo, OutgoingParcel, record_errors
-from gateway.queues import hint_cargo, hint_outgoing_parcel
+from gateway.queues import count_waiting, hint_cargo, hint_outgoing_parcel
 from gateway.services.due_destinations import find_due_destinations
 
 # More than workers unwrap between two sweeps; the others are still due at the next one.
@@ -19,6 +19,9 @@ MAX_CARGOES: Final = 500
 MAX_DESTINATIONS: Final = 1_000
 # Cargo that has seen more workers die may be what they died of, so that a restart must not try it at once.
 MAX_EAGER_ATTEMPTS: Final = 4
+
+# Of one kind. Redis would keep any number, were workers gone or slow.
+MAX_HINTS_WAITING: Final = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +56,9 @@ def _release(pending: "QuerySet[Any]", now: datetime) -> int:
 
 
 def _hint_cargoes(now: datetime) -> int:
+    # Whatever is due is hinted there already, as far as workers can do it for now; more would say the same again.
+    if count_waiting("crc") >= MAX_HINTS_WAITING:
+        return 0
     due = IncomingCargo.objects.filter(state=IncomingCargo.State.PENDING, next_attempt_at__lte=now)
     cargo_ids = list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:MAX_CARGOES])
     for cargo_id in cargo_ids:
@@ -63,6 +69,8 @@ def _hint_cargoes(now: datetime) -> int:
 def _hint_destinations(now: datetime) -> int:
     """Hint one parcel for each address; the worker finds the others there."""
     global _last_address  # noqa: PLW0603 - a hint to ourselves, which a restart may forget
+    if count_waiting("pdc") >= MAX_HINTS_WAITING:
+        return 0
     begun_after = _last_address
     looked_at = hinted = 0
     _last_address = ""  # Where the queue ends within this sweep, the next one begins at its head.

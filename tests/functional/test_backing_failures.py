@@ -365,7 +365,8 @@ def test_full_file_system(small_file_system: Path) -> None:
             accepted.append(parcel.sha256)
             parcel = peer.make_parcel(bytes(200_000))
         assert (answer.status, answer.headers["retry-after"]) == (503, "30")
-        assert shutil.disk_usage(small_file_system).free < 300_000
+        # Less than another parcel and the room that is left to the record.
+        assert shutil.disk_usage(small_file_system).free < 200_000 + 10_000 + 6 * 1024 * 1024 // 20
 
         # Collecting makes room again, although its own records need some.
         assert sha256_of(drain_queue(process.collection_url, peer)) == accepted

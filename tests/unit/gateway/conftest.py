@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from gateway.storage import prepare_object_store
+
 
 @pytest.fixture(autouse=True)
 def object_store(tmp_path: Path, settings: Settings) -> Path:
@@ -13,4 +15,5 @@ def object_store(tmp_path: Path, settings: Settings) -> Path:
     settings.STORAGES = settings.STORAGES | {
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": location}}
     }
+    prepare_object_store(has_objects=False)
     return location

@@ -100,7 +100,7 @@ def test_failing_storage_leaves_no_object(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_failing_storage_touches_nothing_else(object_store: Path) -> None:
-    object_store.write_bytes(b"a file where the folder should be")
+    (object_store / "tmp").rmdir()
 
     with pytest.raises(StorageUnavailableError):
         keep_all_durably(OBJECTS, write)

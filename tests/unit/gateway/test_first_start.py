@@ -7,8 +7,10 @@ from django.contrib.auth.models import User
 from django.db.migrations.executor import MigrationExecutor
 from pytest_django import Settings
 
+from gateway.errors import StorageUnavailableError
 from gateway.first_start import is_set_up, set_up
 from gateway.models import OwnCertificate
+from tests.unit.gateway.factories import make_outgoing_parcel
 
 pytestmark = pytest.mark.django_db
 
@@ -80,10 +82,18 @@ def test_missing_migration_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_crash_left_is_cleared_away(object_store: Path) -> None:
     left_over = object_store / "tmp" / "0123"
-    left_over.parent.mkdir(parents=True)
     left_over.touch()
     os.utime(left_over, (0, 0))
 
     set_up()
 
     assert not left_over.exists()
+
+
+def test_start_without_the_volume_of_the_objects_is_refused(object_store: Path) -> None:
+    set_up()
+    make_outgoing_parcel()
+    (object_store / "tmp").rmdir()
+
+    with pytest.raises(StorageUnavailableError, match="is its volume mounted"):
+        set_up()

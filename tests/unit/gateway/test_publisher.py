@@ -8,7 +8,7 @@ from structlog.typing import EventDict
 
 from gateway.broker import broker
 from gateway.celery import app
-from gateway.publisher import Publisher
+from gateway.publisher import Publisher, count_waiting
 
 TASK = "tasks.crc.unwrap_cargo"
 
@@ -83,3 +83,21 @@ def test_connection_that_broke_is_replaced(monkeypatch: pytest.MonkeyPatch, log:
 
 def test_setting_that_nobody_foresaw_raises_nothing(monkeypatch: pytest.MonkeyPatch, log: list[EventDict]) -> None:
     assert not Publisher().send("tasks.unknown", object(), about="x")  # type: ignore[arg-type]
+
+
+def test_waiting_messages_are_counted() -> None:
+    assert count_waiting("crc") == 0
+
+    Publisher().send(TASK, "1", about="one")
+    Publisher().send(TASK, "2", about="another")
+
+    assert count_waiting("crc") == 2
+
+
+def test_broker_that_is_down_counts_as_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(app, "connection_for_write", fail)
+
+    assert count_waiting("crc") == 0

@@ -42,14 +42,14 @@ def test_message_that_is_brought_again_takes_one_place() -> None:
 
 
 class FailingQoS:
-    def ack(self, delivery_tag: str) -> None:
+    def ack(self, _delivery_tag: str) -> None:
         raise ConnectionError
 
-    def reject(self, delivery_tag: str, *, requeue: bool = False) -> None:
+    def reject(self, _delivery_tag: str, **_options: bool) -> None:
         raise ConnectionError
 
 
-class QoS(LimitedQoS, FailingQoS):
+class QoS(LimitedQoS, FailingQoS):  # type: ignore[misc]  # As one of kombu's classes stands there.
     def __init__(self, limits: QueueLimits) -> None:
         self.channel = SimpleNamespace(limits=limits)
 

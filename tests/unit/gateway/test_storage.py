@@ -16,6 +16,7 @@ from django.core.files.storage import InMemoryStorage
 from django.utils import timezone
 from pytest_django import Settings
 
+from gateway import storage as module
 from gateway.errors import ObjectMissingError, StorageUnavailableError
 from gateway.storage import (
     DurableFileSystemStorage,
@@ -24,6 +25,7 @@ from gateway.storage import (
     list_folders,
     list_objects,
     load_object,
+    prepare_object_store,
     remove_stale_temporary_files,
     store_object,
     store_objects,
@@ -233,11 +235,51 @@ def test_folder_removed_by_somebody_is_made_again(object_store: Path) -> None:
     store_object(KEY, b"octets")
     (object_store / KEY).unlink()
     (object_store / KEY).parent.rmdir()
-    (object_store / "tmp").rmdir()
 
     store_object(KEY, b"again")
 
     assert load_object(KEY) == b"again"
+
+
+def test_store_that_is_not_there_takes_nothing_and_calls_nothing_lost(object_store: Path) -> None:
+    """As where a volume is not mounted: an empty folder in its place, or none."""
+    store_object(KEY, b"octets")
+    elsewhere = object_store.rename(object_store.with_name("elsewhere"))
+    for empty in (False, True):
+        if empty:
+            object_store.mkdir()
+        with pytest.raises(StorageUnavailableError):
+            load_object(KEY)
+        with pytest.raises(StorageUnavailableError):
+            store_object(KEY, b"again")
+        with pytest.raises(StorageUnavailableError):
+            prepare_object_store(has_objects=True)
+    object_store.rmdir()
+    elsewhere.rename(object_store)
+
+    assert load_object(KEY) == b"octets"
+
+
+def test_store_of_an_earlier_release_is_marked(object_store: Path) -> None:
+    store_object(KEY, b"octets")
+    (object_store / "tmp").rmdir()
+
+    prepare_object_store(has_objects=True)
+
+    assert load_object(KEY) == b"octets"
+
+
+def test_room_is_left_for_the_record(object_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = os.statvfs(object_store)
+    free = state.f_bavail * state.f_frsize
+    monkeypatch.setattr(module, "RESERVED_SHARE", 1)
+
+    store_object(KEY, b"octets")
+    monkeypatch.setattr(module, "RESERVED_SIZE", free)
+    with pytest.raises(StorageUnavailableError, match="No space left on device"):
+        store_object(KEY, bytes(5_000_000))
+
+    assert load_object(KEY) == b"octets"
 
 
 def test_unreadable_object_is_reported(object_store: Path) -> None:
@@ -284,6 +326,7 @@ def test_readers_see_old_or_new_but_never_parts() -> None:
 def test_known_folders_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.storage._MAX_KNOWN_FOLDERS", 5)
     storage = DurableFileSystemStorage(tmp_path)
+    storage.prepare()
 
     for number in range(20):
         storage.save(f"{number}/1", ContentFile(b"octets"))
@@ -293,6 +336,7 @@ def test_known_folders_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_file_without_chunks_can_be_saved(tmp_path: Path) -> None:
     storage = DurableFileSystemStorage(tmp_path)
+    storage.prepare()
 
     assert storage.save("a", BytesIO(b"octets")) == "a"
     assert storage.exists("a")
@@ -303,6 +347,7 @@ def test_file_without_chunks_can_be_saved(tmp_path: Path) -> None:
 
 def test_folders_are_listed(tmp_path: Path) -> None:
     storage = DurableFileSystemStorage(tmp_path)
+    storage.prepare()
     storage.save("a/1", ContentFile(b"octets"))
     storage.save("a/b/2", ContentFile(b"octets"))
 
@@ -372,6 +417,7 @@ def test_back_end_that_renames_is_refused(settings: Settings) -> None:
 def test_objects_and_folders_are_listed(settings: Settings, tmp_path: Path, backend: str) -> None:
     options = {"location": tmp_path / "listed"}
     settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend, "OPTIONS": options}}
+    prepare_object_store(has_objects=False)
     for key in ("parcels/a/1", "parcels/a/2", "parcels/b/3", "parcels/4"):
         store_object(key, b"octets")
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from gateway import stopping
 from gateway.models import Destination, OutgoingParcel
-from gateway.storage import store_object
+from gateway.storage import prepare_object_store, store_object
 from tasks import deliverer, pdc
 from tasks.lanes import Lanes
 from tests.functional.internet_endpoint import InternetEndpoint
@@ -27,6 +27,7 @@ ADDRESS = "pong.example.com"
 def object_store(tmp_path: Path, settings: Settings) -> None:
     location = {"location": tmp_path / "objects"}
     settings.STORAGES = settings.STORAGES | {"default": {**settings.STORAGES["default"], "OPTIONS": location}}
+    prepare_object_store(has_objects=False)
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ def test_health_is_shown(operator: Client) -> None:
 
 
 def test_failing_check_is_shown(operator: Client, object_store: Path) -> None:
-    object_store.touch()
+    (object_store / "tmp").rmdir()
     page = overview(operator)
     assert "badge-failed" in page
     assert "Storage" in page

@@ -259,7 +259,7 @@ def test_sender_on_the_internet_whose_certificate_expired(identity: Certificate,
 
 
 def test_failing_storage_leaves_no_row(identity: Certificate, object_store: Path) -> None:
-    object_store.write_bytes(b"a file where the folder should be")
+    (object_store / "tmp").rmdir()
 
     for message in (parcel(identity), factories.internet_parcel()):
         with pytest.raises(StorageUnavailableError):

@@ -24,6 +24,7 @@ class Hints:
     def __init__(self) -> None:
         self._cargoes: list[uuid.UUID] = []
         self._parcels: list[tuple[uuid.UUID, str]] = []
+        self.waiting: dict[str, int] = {}
 
     def add_cargo(self, cargo_id: uuid.UUID) -> None:
         self._cargoes.append(cargo_id)
@@ -49,6 +50,7 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> Hints:
     monkeypatch.setattr(module, "hint_cargo", hints.add_cargo)
     monkeypatch.setattr(module, "hint_outgoing_parcel", hints.add_parcel)
     monkeypatch.setattr(module, "_last_address", "")
+    monkeypatch.setattr(module, "count_waiting", lambda queue: hints.waiting.get(queue, 0))
     return hints
 
 
@@ -225,3 +227,15 @@ def test_cargo_that_many_workers_died_of_keeps_its_delay() -> None:
     suspect.refresh_from_db()
     innocent.refresh_from_db()
     assert (suspect.next_attempt_at, innocent.next_attempt_at) == (end, NOW)
+
+
+def test_queue_that_is_long_is_not_made_longer(hints: Hints) -> None:
+    cargo, parcel = make_cargo(), make_parcel()
+
+    hints.waiting = {"crc": module.MAX_HINTS_WAITING}
+    sweep(NOW)
+    assert (hints.take_cargoes(), hints.take_parcels()) == ([], [(parcel.pk, parcel.destination)])
+
+    hints.waiting = {"pdc": module.MAX_HINTS_WAITING}
+    sweep(NOW)
+    assert (hints.take_cargoes(), hints.take_parcels()) == ([cargo.pk], [])
