@@ -6,6 +6,7 @@ import uuid
 from collections import OrderedDict
 from typing import NamedTuple
 
+from gateway.celery_import import import_celery
 from gateway.metrics import count_hint
 
 MAX_WAITING = 10_000
@@ -53,6 +54,7 @@ class HintSender:
 
     def _run(self) -> None:
         # Only here, since Celery takes long to import, and processes that send no hints do not need it.
+        import_celery()
         from gateway.publisher import Publisher  # noqa: PLC0415
 
         publisher = Publisher()

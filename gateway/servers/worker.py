@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from gateway import stopping
+from gateway.celery_import import import_celery
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class Worker:
         self._told.put(time.monotonic() + seconds)
 
     def join(self) -> None:
+        import_celery()
         from celery.worker import state  # noqa: PLC0415
 
         self._clock.join()
@@ -62,6 +64,7 @@ class Worker:
             self._worker.join(_LOOK_SECONDS)
 
     def _take_tasks(self) -> None:
+        import_celery()
         from celery.app.trace import setup_worker_optimizations  # noqa: PLC0415
         from celery.worker import WorkController  # noqa: PLC0415
 
@@ -83,6 +86,7 @@ class Worker:
         controller.start()
 
     def _keep_time(self) -> None:
+        import_celery()
         from celery.worker import state  # noqa: PLC0415
 
         from gateway.broker import broker  # noqa: PLC0415
