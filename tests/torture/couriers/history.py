@@ -13,7 +13,7 @@ class Kind(StrEnum):
     OUTAGE = "gone down"
     """An endpoint that cuts its connections may have taken a parcel whose answer is lost."""
     CUT = "cut off"
-    """A collection that ended by itself: its last acknowledgement may be lost."""
+    """A collection that ended because the gateway did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class SentParcel:
     def _is_harmed_by(self, strike: Strike) -> bool:
         if strike.kind is Kind.KILL:
             return strike.victim in ({"worker", "gateway"} if self.is_internet_bound else {"gateway"})
-        return strike.victim == self.place and strike.kind in {Kind.OUTAGE, Kind.CUT}
+        return strike.victim == self.place and strike.kind is Kind.OUTAGE
 
     def describe(self, since: float) -> Iterator[str]:
         yield f"  parcel {self.id} ({self.sha256[:16]}), for {self.place}"

@@ -110,12 +110,15 @@ class Device(LoadThread):
         self._gateway = gateway
 
     def work(self) -> None:
+        has_begun = False
         try:
             with Collector(self._gateway.process.collection_url, self._gateway) as collector:
+                has_begun = True
                 while not self._over.is_set():
                     self._take_one(collector)
         except (OSError, EOFError, WebSocketException):
-            self._ledger.strike(self._gateway.node_id, Kind.CUT)
+            if has_begun:
+                self._ledger.strike(self._gateway.node_id, Kind.CUT)
             self.rest(RETRY_SECONDS)
 
     def _take_one(self, collector: Collector) -> None:
