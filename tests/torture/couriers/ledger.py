@@ -116,13 +116,19 @@ class CourierLedger:
                     self.violate(f"it arrived {len(parcel.arrivals)} times instead of {allowed} at the most", parcel)
 
     def count_arrivals(self, *, internet_bound: bool) -> Counter[int]:
-        """How many parcels arrived how often."""
+        """How many of the parcels that were in one cargo alone arrived how often."""
         with self._lock:
             return Counter(
                 len(parcel.arrivals)
                 for parcel in self.parcels.values()
-                if parcel.is_internet_bound is internet_bound and parcel.is_acknowledged
+                if parcel.is_internet_bound is internet_bound and parcel.is_acknowledged and len(parcel.cargoes) == 1
             )
+
+    @property
+    def repeated_parcels(self) -> int:
+        """Parcels that were in several cargoes."""
+        with self._lock:
+            return sum(1 for parcel in self.parcels.values() if len(parcel.cargoes) > 1)
 
     @property
     def delays(self) -> list[float]:

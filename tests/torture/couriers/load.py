@@ -5,20 +5,24 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from websockets.exceptions import WebSocketException
 
 from awala.clients.cogrpc import CogRPCClient
 from awala.clients.errors import ClientError, ServerUnavailableError
+from tests import factories
 from tests.functional.collector import Collector, sha256_of
 from tests.functional.internet_endpoint import InternetEndpoint
 from tests.functional.private_gateway import PrivateGateway
 from tests.torture.couriers.cargo_plan import CargoPlan, Shipment
+from tests.torture.couriers.deployments import Deployment
 from tests.torture.couriers.history import Kind
 from tests.torture.couriers.ledger import CourierLedger
 
+GATEWAYS = 3
 MOST_CARGOES_IN_CALL = 4
 BROUGHT_AGAIN = 0.15
 PAUSE_SECONDS = 1.2
@@ -186,7 +190,7 @@ class CourierLoad:
     cogrpc_address: str
     ledger: CourierLedger
     seed: int
-    couriers: int = 3
+    couriers: int
     _sources: list[LoadThread] = field(default_factory=list)
     _sinks: list[LoadThread] = field(default_factory=list)
 
@@ -226,3 +230,24 @@ def _end(threads: Sequence[LoadThread]) -> None:
         thread.end()
     for thread in threads:
         thread.join(JOIN_SECONDS)
+
+
+@contextmanager
+def register_and_load(
+    deployment: Deployment, ledger: CourierLedger, seed: int, *, couriers: int, unreliable: Sequence[str]
+) -> Iterator[CourierLoad]:
+    """A load of private gateways that register on a deployment that runs."""
+    factories.id_of("internet endpoint")  # Threads that asked for the same new key at once would get several.
+    load = CourierLoad(
+        gateways=[PrivateGateway.register(deployment.poweb, f"gateway {number}") for number in range(GATEWAYS)],
+        endpoints=deployment.endpoints,
+        unreliable=unreliable,
+        cogrpc_address=deployment.cogrpc.cogrpc_address,
+        ledger=ledger,
+        seed=seed,
+        couriers=couriers,
+    )
+    try:
+        yield load
+    finally:
+        load.finish()

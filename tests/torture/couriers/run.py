@@ -4,20 +4,17 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests import factories
-from tests.functional.private_gateway import PrivateGateway
 from tests.torture.couriers.deployments import UNSTEADY, Deployment
 from tests.torture.couriers.history import Kind, SentCargo
 from tests.torture.couriers.ledger import CourierLedger
-from tests.torture.couriers.load import CourierLoad
+from tests.torture.couriers.load import register_and_load
 from tests.torture.couriers.record import CargoRow
 from tests.torture.couriers.victims import Striker
 from tests.torture.history import ViolationError
 
-GATEWAYS = 3
+COURIERS = 3
 # A killed worker's lease of a cargo takes a minute to run out, and some more after each further death.
 DRAIN_SECONDS = 150.0
 # What a killed worker had taken from Redis comes back to the queue after this time, and is found to be done.
@@ -54,7 +51,9 @@ class CourierRun:
 
     def carry_out(self, kills: int) -> None:
         """Raises ViolationError at the first promise that is found broken."""
-        with self.load() as load:
+        with register_and_load(
+            self.deployment, self.ledger, self.seed, couriers=COURIERS, unreliable=[UNSTEADY]
+        ) as load:
             began_at = time.monotonic()
             self.striker.carry_out(kills)
             self.seconds_of_kills = time.monotonic() - began_at
@@ -63,24 +62,6 @@ class CourierRun:
             self._drain()
             self._await_redelivery()
         self._judge()
-
-    @contextmanager
-    def load(self) -> Iterator[CourierLoad]:
-        """Couriers, devices, and endpoints of which one comes and goes."""
-        deployment = self.deployment
-        factories.id_of("internet endpoint")  # Threads that asked for the same new key at once would get several.
-        load = CourierLoad(
-            gateways=[PrivateGateway.register(deployment.poweb, f"gateway {number}") for number in range(GATEWAYS)],
-            endpoints=deployment.endpoints,
-            unreliable=[UNSTEADY],
-            cogrpc_address=deployment.cogrpc.cogrpc_address,
-            ledger=self.ledger,
-            seed=self.seed,
-        )
-        try:
-            yield load
-        finally:
-            load.finish()
 
     # ------------------------------------------------------------ the end
 
@@ -171,6 +152,7 @@ class CourierRun:
             f"collections cut      {ledger.count_strikes(Kind.CUT).total()}",
             f"for the Internet     {_describe_arrivals(ledger.count_arrivals(internet_bound=True))}",
             f"for devices          {_describe_arrivals(ledger.count_arrivals(internet_bound=False))}",
+            f"in several cargoes   {ledger.repeated_parcels} other parcels",
             f"from ACK to arrival  median {median:.1f} s, 99% {late:.1f} s, longest {delays[-1]:.1f} s",
             f"drained              {self.drain_seconds:.0f} s after everything ran again{given_back}",
             f"objects left over    {self.leftovers}",
