@@ -14,6 +14,8 @@ from tests.torture.couriers.record import GatewayRecord
 from tests.torture.couriers.victims import Broker, ProcessServer, Victim
 
 STEADY, UNSTEADY = "steady.example.com", "unsteady.example.com"
+# So that one takes over what another one has left, and both reach for the same.
+WORKERS = 2
 _COMMON = {"INTERNET_ADDRESS": "gateway.example.com", "DELIVERY_TIMEOUT_SECONDS": "5"}
 
 
@@ -50,15 +52,15 @@ def run_apart(folder: Path) -> Iterator[Deployment]:
         set_up(data_dir, **environment)
         poweb = stack.enter_context(GatewayProcess(data_dir, "runpoweb", environment=environment))
         cogrpc = stack.enter_context(GatewayProcess(data_dir, "runcogrpc", environment=environment))
-        worker = stack.enter_context(GatewayProcess(data_dir, "runworker", environment=environment, options=()))
+        workers = [stack.enter_context(_make_worker(data_dir, environment, number)) for number in range(WORKERS)]
         beat = stack.enter_context(GatewayProcess(data_dir, "beat", environment=environment))
         yield Deployment(
             poweb=poweb,
             cogrpc=cogrpc,
             record=GatewayRecord(data_dir=data_dir, database_url=postgresql.url),
             victims=(
-                Victim(name="worker", server=ProcessServer(worker), longest_life=3.0),
-                Victim(name="cogrpc", server=ProcessServer(cogrpc), longest_life=4.0),
+                *(Victim(name="worker", server=ProcessServer(worker), longest_life=8.0) for worker in workers),
+                Victim(name="cogrpc", server=ProcessServer(cogrpc), longest_life=6.0),
                 Victim(name="beat", server=ProcessServer(beat), longest_life=14.0),
                 Victim(name="redis", server=Broker(redis), longest_life=8.0),
             ),
@@ -80,6 +82,12 @@ def run_all_in_one(folder: Path) -> Iterator[Deployment]:
             victims=(Victim(name="gateway", server=ProcessServer(gateway), longest_life=2.5, longest_absence=0.5),),
             endpoints=endpoints,
         )
+
+
+def _make_worker(data_dir: Path, environment: Mapping[str, str], number: int) -> GatewayProcess:
+    worker = GatewayProcess(data_dir, "runworker", environment=environment, options=())
+    worker.log_path = data_dir.with_name(f"{data_dir.name}.worker-{number}.log")
+    return worker
 
 
 def _run_endpoints(stack: ExitStack) -> dict[str, InternetEndpoint]:
