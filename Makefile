@@ -10,7 +10,7 @@ help: ## Say what can be done here
 run: ## Serve the gateway: PoWeb on 8080, PoHTTP on 8081, CogRPC on 8082, console on 8000
 	@bin/run $(ARGS)
 
-demo: ## Send parcels both ways between two simulated devices and show each step
+demo: ## Send parcels between simulated devices and the Internet, online and by courier, and show each step
 	@bin/demo $(ARGS)
 
 test: ## Run the whole test suite and hold its coverage

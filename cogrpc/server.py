@@ -6,6 +6,7 @@ It runs in an event loop and a thread of its own, so that any command can have i
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -64,8 +65,7 @@ class CourierServer:
         self._tls = tls
         self._threads = Threads(threads)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="cogrpc-loop", daemon=True)
-        self._has_ended = threading.Event()
+        self._thread = threading.Thread(target=self._run_loop, name="cogrpc-loop", daemon=True)
         self._drain_seconds = 0.0
         self.port = 0
 
@@ -76,6 +76,7 @@ class CourierServer:
             self.port = self._run(self._bind())
         except BaseException:
             self._end()
+            self._thread.join()
             raise
 
     def start(self) -> None:
@@ -84,11 +85,17 @@ class CourierServer:
     def stop(self, seconds: float) -> None:
         """Take no more calls, and give those under way so much time; returns at once, also in a signal handler."""
         self._drain_seconds = seconds
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        with suppress(RuntimeError):  # The loop is closed: it has stopped already.
+            self._loop.call_soon_threadsafe(self._stopping.set)
 
     def join(self) -> None:
-        self._has_ended.wait()
         self._thread.join()
+
+    def _run_loop(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
     async def _bind(self) -> int:
         self._stopping = asyncio.Event()
@@ -123,7 +130,6 @@ class CourierServer:
 
     def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._has_ended.set()
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

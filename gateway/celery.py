@@ -27,6 +27,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")  # noqa: TID
 
 SWEEP_SECONDS = 10
 MAINTAIN_SECONDS = 60
+EXPIRY_SECONDS = 120
 VISIBILITY_SECONDS = 300
 """After how long Redis gives a message to another worker: longer than any task, or those would run again and again."""
 TASK_SECONDS = 240
@@ -63,8 +64,9 @@ def _scheduled(task: str, seconds: int) -> dict[str, Any]:
     return {
         "task": task,
         "schedule": seconds,
-        # What no worker took in time is no news any more, and the next one says the same.
-        "options": {"expires": seconds},
+        # What no worker took in time is no news any more, and the next one says the same. By the worker's clock,
+        # so that it must bear some difference to that of whoever sends.
+        "options": {"expires": EXPIRY_SECONDS},
         # Due at once: whatever was due while nothing ran must not wait.
         "last_run_at": _LONG_AGO,
     }

@@ -24,8 +24,10 @@ class QueueLimits:
 
     def enter(self, delivery_tag: str, queue: str) -> None:
         with self._lock:
-            self._queues[delivery_tag] = queue
-            self._taken[queue] += 1
+            # Redis brings a message again that has been worked on for too long: it still takes one place.
+            if delivery_tag not in self._queues:
+                self._queues[delivery_tag] = queue
+                self._taken[queue] += 1
 
     def leave(self, delivery_tag: str) -> None:
         with self._lock:
@@ -44,9 +46,14 @@ class LimitedQoS:
         super().append(message, delivery_tag)  # type: ignore[misc]
 
     def ack(self, delivery_tag: str) -> None:
-        super().ack(delivery_tag)  # type: ignore[misc]
-        self.channel.limits.leave(delivery_tag)
+        # Even if it fails: a place that nobody leaves is lost for as long as the worker lives.
+        try:
+            super().ack(delivery_tag)  # type: ignore[misc]
+        finally:
+            self.channel.limits.leave(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
-        super().reject(delivery_tag, requeue=requeue)  # type: ignore[misc]
-        self.channel.limits.leave(delivery_tag)
+        try:
+            super().reject(delivery_tag, requeue=requeue)  # type: ignore[misc]
+        finally:
+            self.channel.limits.leave(delivery_tag)

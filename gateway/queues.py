@@ -6,7 +6,7 @@ import uuid
 from collections import OrderedDict
 from typing import NamedTuple
 
-from gateway.celery_import import import_celery
+from gateway.import_lock import CELERY_IMPORTS
 from gateway.metrics import count_hint
 
 MAX_WAITING = 10_000
@@ -54,8 +54,8 @@ class HintSender:
 
     def _run(self) -> None:
         # Only here, since Celery takes long to import, and processes that send no hints do not need it.
-        import_celery()
-        from gateway.publisher import Publisher  # noqa: PLC0415
+        with CELERY_IMPORTS:
+            from gateway.publisher import Publisher  # noqa: PLC0415
 
         publisher = Publisher()
         while True:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import beat
+from celery.schedules import schedstate
 
 from gateway.publisher import Publisher
 
@@ -16,6 +17,12 @@ class Scheduler(beat.Scheduler):
     def __init__(self, app: Any, **options: Any) -> None:
         self._publisher = Publisher()
         super().__init__(app, **options)
+
+    def is_due(self, entry: beat.ScheduleEntry) -> Any:
+        """As Celery says, but for a clock that was set back: nothing must wait until it has caught up."""
+        if entry.last_run_at is not None and entry.last_run_at > entry.default_now():
+            return schedstate(is_due=True, next=float(self.max_interval or 0))
+        return super().is_due(entry)
 
     def apply_entry(self, entry: beat.ScheduleEntry, producer: object = None) -> None:  # noqa: ARG002
         task, options = str(entry.task), entry.options or {}

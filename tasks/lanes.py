@@ -6,9 +6,11 @@ all of those together have half of the threads.
 """
 
 import threading
-from collections.abc import Iterable
+from typing import Final
 
-MAX_KNOWN = 10_000
+MAX_KNOWN: Final = 10_000
+MAX_WAITING: Final = 10_000
+"""Of each kind. What is left out stays due on record, and the sweep announces it again."""
 
 
 class Lanes:
@@ -19,25 +21,36 @@ class Lanes:
         self._per_destination = per_destination
         self._threads_for_silent = max(1, threads // 2)
         self._lock = threading.Lock()
-        # In the order in which they came; a dictionary, since a destination waits once however often it is announced.
+        # In the order in which they came; dictionaries, since a destination waits once however often it is announced.
         self._waiting: dict[str, None] = {}
+        self._waiting_silent: dict[str, None] = {}
         self._at_work: dict[str, int] = {}
         # Those that answered last time, the one longest ago first.
         self._answering: dict[str, None] = {}
+        self._was_silent = False
 
     def announce(self, destination: str) -> None:
         """Note that the destination has work."""
         with self._lock:
-            self._waiting[destination] = None
+            self._put(destination)
 
     def take(self) -> str | None:
         """The next destination for the calling thread, or None where there is none or enough threads are at work."""
         with self._lock:
             if sum(self._at_work.values()) >= self._threads:
                 return None
-            destination = next((waiting for waiting in self._waiting if self._has_room(waiting)), None)
+            silent_at_work = sum(1 for destination in self._at_work if destination not in self._answering)
+            may_be_silent = silent_at_work < self._threads_for_silent
+            # Those that have not answered come to their turn too, however much the others have to do.
+            is_their_turn = may_be_silent and silent_at_work == 0 and not self._was_silent
+            destination = self._next_silent() if is_their_turn else None
+            destination = destination or self._next_answering()
+            if destination is None and may_be_silent:
+                destination = self._next_silent()
             if destination is not None:
-                del self._waiting[destination]
+                self._was_silent = destination in self._waiting_silent
+                self._waiting.pop(destination, None)
+                self._waiting_silent.pop(destination, None)
                 self._at_work[destination] = self._at_work.get(destination, 0) + 1
             return destination
 
@@ -48,20 +61,36 @@ class Lanes:
             if not self._at_work[destination]:
                 del self._at_work[destination]
             if answers is not None:
-                self._answering.pop(destination, None)
-            if answers:
-                self._answering[destination] = None
-                if len(self._answering) > MAX_KNOWN:
-                    del self._answering[next(iter(self._answering))]
+                self._note(destination, answers=answers)
             if has_more:
-                self._waiting[destination] = None
+                self._put(destination)
 
-    def _has_room(self, destination: str) -> bool:
-        at_work = self._at_work.get(destination, 0)
-        if destination in self._answering:
-            return at_work < self._per_destination
-        return at_work == 0 and _count(self._at_work, self._answering) < self._threads_for_silent
+    def _note(self, destination: str, *, answers: bool) -> None:
+        is_waiting = destination in self._waiting or destination in self._waiting_silent
+        self._answering.pop(destination, None)
+        if answers:
+            self._answering[destination] = None
+            if len(self._answering) > MAX_KNOWN:
+                del self._answering[next(iter(self._answering))]
+        if is_waiting:
+            self._put(destination)
 
+    def _put(self, destination: str) -> None:
+        """Let it wait with its kind, which may have changed since it was announced."""
+        here, there = self._waiting, self._waiting_silent
+        if destination not in self._answering:
+            here, there = there, here
+        there.pop(destination, None)
+        if len(here) < MAX_WAITING:
+            here[destination] = None
 
-def _count(destinations: Iterable[str], but: dict[str, None]) -> int:
-    return sum(1 for destination in destinations if destination not in but)
+    def _next_answering(self) -> str | None:
+        # Those without room are at work, so they are fewer than there are threads.
+        waiting = (one for one in self._waiting if self._at_work.get(one, 0) < self._limit(one))
+        return next(waiting, None)
+
+    def _next_silent(self) -> str | None:
+        return next((one for one in self._waiting_silent if one not in self._at_work), None)
+
+    def _limit(self, destination: str) -> int:
+        return self._per_destination if destination in self._answering else 1

@@ -38,7 +38,8 @@ _WORKER = (
 _PING = (
     "The console shows the parcel that leaves for the Internet, and why it was not delivered. Check that the gateway "
     "finds the address of --pong (by DNS, or by INTERNET_ADDRESS_OVERRIDES) and reaches --pong-bind there: without TLS "
-    "only with POHTTP_USE_TLS=false, else through a proxy that takes TLS off."
+    "only with POHTTP_USE_TLS=false, else through a proxy that takes TLS off. After failures the "
+    "gateway waits before it tries an address again."
 )
 _OTHER = "The gateway's log has more."
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from gateway import stopping
-from gateway.celery_import import import_celery
+from gateway.import_lock import CELERY_IMPORTS
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +53,6 @@ class Worker:
         self._told.put(time.monotonic() + seconds)
 
     def join(self) -> None:
-        import_celery()
         from celery.worker import state  # noqa: PLC0415
 
         self._clock.join()
@@ -64,11 +63,11 @@ class Worker:
             self._worker.join(_LOOK_SECONDS)
 
     def _take_tasks(self) -> None:
-        import_celery()
-        from celery.app.trace import setup_worker_optimizations  # noqa: PLC0415
-        from celery.worker import WorkController  # noqa: PLC0415
+        with CELERY_IMPORTS:
+            from celery.app.trace import setup_worker_optimizations  # noqa: PLC0415
+            from celery.worker import WorkController  # noqa: PLC0415
 
-        from gateway.celery import QUEUES, app, concurrency_of  # noqa: PLC0415
+            from gateway.celery import QUEUES, app, concurrency_of  # noqa: PLC0415
 
         queues = self._queues or QUEUES
         # As Celery's command does it; otherwise each task takes twice as long to hand over.
@@ -86,16 +85,17 @@ class Worker:
         controller.start()
 
     def _keep_time(self) -> None:
-        import_celery()
-        from celery.worker import state  # noqa: PLC0415
+        with CELERY_IMPORTS:
+            from celery.worker import state  # noqa: PLC0415
 
-        from gateway.broker import broker  # noqa: PLC0415
-        from gateway.celery import app  # noqa: PLC0415
-        from gateway.scheduler import Scheduler  # noqa: PLC0415
+            from gateway.broker import broker  # noqa: PLC0415
+            from gateway.celery import app  # noqa: PLC0415
+            from gateway.scheduler import Scheduler  # noqa: PLC0415
 
         scheduler = Scheduler(app) if self._with_beat else None
         while self._give_up_at == _NOT_TOLD:
-            timeout = scheduler.tick() if scheduler else None
+            # Negative when the schedule is late, as on a machine that is busy.
+            timeout = max(scheduler.tick(), 0) if scheduler else None
             try:
                 self._give_up_at = self._told.get(timeout=timeout)
             except queue.Empty:

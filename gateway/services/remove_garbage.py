@@ -7,7 +7,6 @@ index; instead the keys that are needed are read past a limited number of keys t
 
 import random
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -71,14 +70,22 @@ def _remove_orphans(folder: str, needed_by: "QuerySet[Any]", now: datetime, chec
         with record_errors():
             keys.difference_update(needed_by.values_list("object_key", flat=True).iterator(chunk_size=_ROWS_AT_ONCE))
         for key in keys:
-            removed += _remove_if_old(key, now)
+            removed += _is_old(key, now) and _remove(key, needed_by)
             check_time()
     return removed
 
 
-def _remove_if_old(key: str, now: datetime) -> bool:
-    with suppress(ObjectMissingError):  # Somebody else has just removed it.
-        if find_object_time(key) < now - GRACE_PERIOD:
-            delete_object(key)
-            return True
-    return False
+def _is_old(key: str, now: datetime) -> bool:
+    try:
+        return find_object_time(key) < now - GRACE_PERIOD
+    except ObjectMissingError:
+        return False  # Somebody else has just removed it.
+
+
+def _remove(key: str, needed_by: "QuerySet[Any]") -> bool:
+    # Few come so far that a look for each costs nothing. A row that moved while all were read may have been missed.
+    with record_errors():
+        if needed_by.filter(object_key=key).exists():
+            return False
+    delete_object(key)
+    return True

@@ -383,6 +383,32 @@ def test_acknowledgements_of_what_was_not_sent_mean_nothing(gateway: GatewayProc
     assert row_of(cca, device)["acknowledged_cargoes"] == 0
 
 
+# ---------------------------------------------------------------- What fails on our side
+
+
+def test_failing_storage_gives_the_cca_back(start_gateway: StartGateway) -> None:
+    process = start_gateway()
+    device = PrivateGateway.register(process)
+    queue(device, 500)
+    cca = make_cca(device)
+    objects = process.data_dir / "objects"
+    away = objects.rename(process.data_dir / "objects away")
+    objects.write_bytes(b"no folder")
+    try:
+        with open_call(process, cca.serialized) as call:
+            assert call.status is grpc.StatusCode.UNAVAILABLE
+            assert call.details == "The gateway cannot do this now; try again later"
+    finally:
+        objects.unlink()
+        away.rename(objects)
+
+    deadline = time.monotonic() + 5
+    while not (cargoes := collect_unless_refused(process, cca)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(items_of(cca, cargoes)) == 1
+
+
 # ---------------------------------------------------------------- Stopping
 
 

@@ -63,9 +63,9 @@ def pong_options(bind: str) -> tuple[str, ...]:
     return ("--pong", PONG_ADDRESS, "--pong-bind", bind)
 
 
-def pong_environment(bind: str) -> dict[str, str]:
-    """Settings of a gateway that is to find the pong endpoint there."""
-    return {"INTERNET_ADDRESS_OVERRIDES": f"{PONG_ADDRESS}={bind}", "POHTTP_USE_TLS": "false"}
+def start_for_pong(start_gateway: StartGateway, bind: str) -> GatewayProcess:
+    """A gateway that is to find the pong endpoint there."""
+    return start_gateway(INTERNET_ADDRESS_OVERRIDES=f"{PONG_ADDRESS}={bind}", POHTTP_USE_TLS="false")
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ class TestProbe:
         assert len(document["steps"]) == 38
 
     def test_ping_and_pong(self, start_gateway: StartGateway, pong_bind: str, tmp_path: Path) -> None:
-        gateway = start_gateway(**pong_environment(pong_bind))
+        gateway = start_for_pong(start_gateway, pong_bind)
 
         shown = probe_process(gateway, *pong_options(pong_bind), data_dir=tmp_path)
         finished = probe_process(gateway, *pong_options(pong_bind), "--json", data_dir=tmp_path)
@@ -183,7 +183,7 @@ class TestProbeThatFails:
     def test_gateway_does_not_reach_the_pong_endpoint(
         self, start_gateway: StartGateway, dead_url: str, pong_bind: str, tmp_path: Path
     ) -> None:
-        gateway = start_gateway(**pong_environment(dead_url.removeprefix("http://")))
+        gateway = start_for_pong(start_gateway, dead_url.removeprefix("http://"))
 
         finished = probe_process(gateway, *pong_options(pong_bind), "--timeout", "2", data_dir=tmp_path)
 
@@ -214,10 +214,6 @@ class TestProbeThatFails:
         ("options", "complaint"),
         [
             (("--poweb", "localhost:8080"), "Not an HTTP or HTTPS URL"),
-            (("--cogrpc", "localhost:8082"), "Not an HTTP or HTTPS URL"),
-            (("--pong", "localhost"), "Not an Internet address"),
-            (("--pong-bind", "8083"), "must be host:port"),
-            (("--pong-bind", "127.0.0.1:80000"), "invalid"),
             (("--timeout", "0"), "more than nothing"),
         ],
     )

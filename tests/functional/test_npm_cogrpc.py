@@ -1,6 +1,7 @@
 """The published courier and a running gateway: how cargo is taken, apart from what becomes of it."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -62,3 +63,19 @@ def test_largest_cargo(device: NpmDevice) -> None:
     (cargo,) = device.npm.make_cargoes(device.cargo_gateway, [bytes(8_322_038)])
 
     assert device.npm.deliver_cargo(device.edges.cogrpc, [cargo.serialized]).check().acknowledged == [0]
+
+
+# ---------------------------------------------------------------- Collection
+
+
+def test_full_queue_is_collected_within_the_time_limit_of_the_client(npm: NpmClients, gateway: GatewayProcess) -> None:
+    device = NpmDevice.register(npm, edges_of(gateway))
+    sender = device.authorize(npm.generate_identity())
+    parcels = [device.make_parcel(sender, 20_000) for _ in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        statuses = threads.map(lambda parcel: npm.deliver_parcel_pohttp(gateway.pohttp_url, parcel.serialized), parcels)
+        assert set(statuses) == {202}
+
+    cargoes = device.collect_cargo()
+
+    assert {item.sha256 for cargo in cargoes for item in cargo.valid_parcels} == {parcel.sha256 for parcel in parcels}

@@ -117,9 +117,13 @@ def _failure(error: StepFailedError) -> CommandError:
 
 def _host_and_port(text: str) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
-    if not parts.hostname or not parts.port or parts.netloc != text:
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if not parts.hostname or not port or parts.netloc != text or parts.username is not None:
         raise argparse.ArgumentTypeError(f"must be host:port, as in {_PONG_BIND}")
-    return parts.hostname, parts.port
+    return parts.hostname, port
 
 
 def _seconds(text: str) -> float:

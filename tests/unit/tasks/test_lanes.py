@@ -72,7 +72,30 @@ def test_destinations_that_do_not_answer_leave_half_of_the_threads_to_the_others
     lanes = make_lanes("good", threads=4)
     announce(lanes, "a", "b", "c", "good")
 
-    assert [lanes.take(), lanes.take(), lanes.take(), lanes.take()] == ["a", "b", "good", None]
+    taken = [lanes.take(), lanes.take(), lanes.take(), lanes.take()]
+    assert taken[3] is None
+    assert set(taken[:3]) == {"a", "b", "good"}
+
+
+def test_both_kinds_come_to_their_turn_with_a_single_thread() -> None:
+    lanes = make_lanes("good", threads=1)
+    announce(lanes, "good", "a", "b")
+    taken = []
+    for _ in range(4):
+        destination = lanes.take()
+        assert destination is not None
+        taken.append(destination)
+        lanes.give_back(destination, has_more=destination == "good", answers=destination == "good")
+
+    assert taken == ["good", "a", "good", "b"]
+
+
+def test_few_destinations_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 2)
+    lanes = make_lanes()
+    announce(lanes, "a", "b", "c")
+
+    assert [lanes.take(), lanes.take(), lanes.take()] == ["a", "b", None]
 
 
 def test_destination_that_no_longer_answers_loses_its_threads() -> None:
@@ -106,7 +129,7 @@ def test_work_that_comes_while_all_threads_are_busy_is_taken_later() -> None:
 
     lanes.give_back("a", has_more=False, answers=True)
 
-    assert lanes.take() == "a"
+    assert lanes.take() in {"a", "b"}
 
 
 def test_few_destinations_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,9 +134,9 @@ class TestCollectCargo:
             return iter(())
 
         with serve_couriers(collect=note) as address, client_of(address) as client:
-            assert list(client.collect_cargo(b"the cca" * 1_000)) == []
+            assert list(client.collect_cargo(b"the cca" * 500)) == []
 
-        assert shown == [f"Relaynet-CCA {base64.b64encode(b'the cca' * 1_000).decode()}"]
+        assert shown == [f"Relaynet-CCA {base64.b64encode(b'the cca' * 500).decode()}"]
 
     def test_caller_that_wants_no_more(self) -> None:
         has_ended = threading.Event()

@@ -8,7 +8,7 @@ import os, sys, time, uuid
 os.environ["DJANGO_SETTINGS_MODULE"] = "gateway.settings"
 import django
 django.setup()
-from gateway.celery_import import import_lock
+from gateway.import_lock import CELERY_IMPORTS
 from gateway.queues import hint_cargo
 from gateway.servers.worker import Worker
 
@@ -16,7 +16,7 @@ def is_imported():
     return any(name.split(".")[0] in {"celery", "kombu"} for name in sys.modules)
 
 worker = Worker(with_beat=True)
-with import_lock:
+with CELERY_IMPORTS:
     worker.start()
     hint_cargo(uuid.uuid4())
     time.sleep(0.5)
