@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 Edge = Literal["poweb", "pohttp", "cogrpc", "console"]
-Command = Literal["rungateway", "runpoweb", "runpohttp", "runcogrpc", "runworker", "runconsole", "uvicorn"]
+Command = Literal["rungateway", "runpoweb", "runpohttp", "runcogrpc", "runworker", "runconsole", "uvicorn", "beat"]
 
 PROJECT = Path(__file__).parent.parent.parent
 START_SECONDS = 60.0
@@ -33,6 +33,7 @@ _EDGES: Mapping[Command, tuple[Edge, ...]] = {
     "runworker": (),
     "runconsole": ("console",),
     "uvicorn": ("poweb",),
+    "beat": (),
 }
 # What a command that serves nothing says once it is ready.
 _ANNOUNCEMENTS: Mapping[Command, bytes] = {"runworker": b"Worker  "}
@@ -80,10 +81,12 @@ class GatewayProcess:
         environment: Mapping[str, str] | None = None,
         ports: Ports | None = None,
         wrapper: Sequence[str] = (),
+        options: Sequence[str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.wrapper = wrapper
         self.command = command
+        self.options = _OPTIONS.get(command, ()) if options is None else options
         self.ports = ports or Ports.choose()
         self.environment = dict(environment or {})
         self.log_path = data_dir.with_name(f"{data_dir.name}.{command}.log")
@@ -137,6 +140,16 @@ class GatewayProcess:
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves all that it is to serve, at this moment."""
+        announcement = _ANNOUNCEMENTS.get(self.command)
+        return (
+            self.is_running
+            and (announcement is None or self._has_written(announcement))
+            and all(self._answers(edge, time.monotonic() + 1) for edge in _EDGES[self.command])
+        )
 
     def start(self, *, wait: bool = True) -> Self:
         """Returns once every port of the command answers; raises GatewayStartError."""
@@ -228,7 +241,9 @@ class GatewayProcess:
         if self.command == "uvicorn":
             where = ("--host", _HOST, "--port", str(self.ports.poweb))
             return [sys.executable, "-m", "uvicorn", "gateway.asgi:application", *where, *_UVICORN_OPTIONS]
-        return [sys.executable, "manage.py", self.command, *_OPTIONS.get(self.command, ())]
+        if self.command == "beat":
+            return [sys.executable, "-m", "celery", "--app", "gateway", "beat", *self.options]
+        return [sys.executable, "manage.py", self.command, *self.options]
 
     def _make_environment(self) -> dict[str, str]:
         inherited = {

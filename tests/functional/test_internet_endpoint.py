@@ -1,5 +1,6 @@
 """The Internet endpoint of the tests checked on its own, with our own PoHTTP client and a running gateway."""
 
+import socket
 import ssl
 import time
 import uuid
@@ -43,6 +44,15 @@ pytestmark = pytest.mark.functional
 def endpoint() -> Iterator[InternetEndpoint]:
     with InternetEndpoint() as server:
         yield server
+
+
+def test_parcel_that_did_not_come_whole_is_not_recorded(endpoint: InternetEndpoint) -> None:
+    with socket.create_connection(("127.0.0.1", endpoint.port), timeout=10) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nContent-Type: {PARCEL_TYPE}\r\nContent-Length: 9\r\n\r\nhalf".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(64) == b""
+
+    assert endpoint.received == []
 
 
 def test_parcels_are_recorded_and_counted(endpoint: InternetEndpoint) -> None:
