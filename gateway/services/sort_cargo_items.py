@@ -8,6 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+import structlog
+
 from awala.errors import (
     DecryptionError,
     InvalidMessageError,
@@ -23,6 +25,7 @@ from awala.messages.certificate_rotation import CertificateRotation
 from awala.messages.parcel import Parcel
 from awala.messages.parcel_collection_ack import ParcelCollectionAck
 from awala.ramf import format_header
+from gateway.errors import GatewayError
 from gateway.services.admit_parcel import AdmittedParcel, admit_parcel_from_peer
 
 # What is done with at once, between two commits: a matter of seconds at the most, on the slowest store.
@@ -45,9 +48,14 @@ REASONS: Final = MappingProxyType(
         UntimelyMessageError: "untimely",
         UnauthorizedSenderError: "unauthorised",
         DecryptionError: "cannot be decrypted",
+        InvalidMessageError: "invalid",
     }
 )
-"""Why an item is skipped, by the error that reading it raises."""
+"""Why an item is skipped, by the error that reading it raises, or by the nearest class above that."""
+
+UNFORESEEN: Final = "unforeseen"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -83,14 +91,29 @@ def split_into_batches(items: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 def sort_items(items: Sequence[bytes], peer_id: str, now: datetime) -> SortedItems:
-    """Read and validate items that the peer sent; a bad one is counted, and does not hurt the others."""
+    """Read and validate items that the peer sent; a bad one is counted, and does not hurt the others.
+
+    What fails on our side is raised as a `GatewayError`: no item is to blame for it.
+    """
     found = SortedItems(number=len(items))
     for item in items:
         try:
             _sort(item, found, peer_id, now)
         except InvalidMessageError as error:
-            found.skipped[REASONS[type(error)]] += 1
+            found.skipped[find_reason(error)] += 1
+        except (GatewayError, MemoryError):
+            raise
+        except Exception:
+            # A fault of ours that this item brings to light would do so at each attempt, and the cargo's other
+            # messages would wait for ever.
+            found.skipped[UNFORESEEN] += 1
+            if found.skipped[UNFORESEEN] == 1:
+                log.exception("cargo_item_failed", private_peer_id=peer_id)
     return found
+
+
+def find_reason(error: InvalidMessageError) -> str:
+    return next(REASONS[error_class] for error_class in type(error).__mro__ if error_class in REASONS)
 
 
 def _sort(item: bytes, found: SortedItems, peer_id: str, now: datetime) -> None:

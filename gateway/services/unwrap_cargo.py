@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.utils import timezone
 
-from awala.errors import InvalidMessageError, UnauthorizedSenderError
+from awala.errors import AwalaError, InvalidMessageError, UnauthorizedSenderError
 from awala.messages.cargo import Cargo
 from awala.messages.cargo_message_set import CargoMessageSet
 from awala.sessions import unwrap_payload
@@ -41,6 +42,16 @@ from gateway.services.record_parcels import Recorded, announce, find_repeated, r
 from gateway.services.remember_peer_key import remember_peer_key
 from gateway.services.sort_cargo_items import SortedItems, sort_items, split_into_batches
 from gateway.storage import load_object
+
+OUTCOMES: Final = MappingProxyType(
+    {
+        InvalidMessageError: IncomingCargo.State.INVALID,
+        UnknownKeyError: IncomingCargo.State.INVALID,
+        ObjectMissingError: IncomingCargo.State.INVALID,
+        GatewayError: IncomingCargo.State.PENDING,
+    }
+)
+"""What becomes of a cargo that cannot be opened, by the error or the nearest class above it."""
 
 log = structlog.get_logger(__name__)
 
@@ -78,13 +89,20 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
 def _unwrap(cargo: IncomingCargo, clock: Clock) -> None:
     try:
         items = _open(cargo, clock())
-    except (InvalidMessageError, UnknownKeyError, ObjectMissingError) as error:
+    except (AwalaError, GatewayError) as error:
+        if find_outcome(error) != IncomingCargo.State.INVALID:
+            raise
         _refuse(cargo, error, clock())
         return
     skipped = Counter({"before an interruption": cargo.skipped_items}) if cargo.skipped_items else Counter()
     for batch in split_into_batches(items[cargo.items_done :]):
         skipped += _process(cargo, batch, clock())
     _settle(cargo, skipped, clock())
+
+
+def find_outcome(error: Exception) -> IncomingCargo.State | None:
+    """The state that the error leaves a cargo in; None for those that nobody has foreseen, which put it off as well."""
+    return next((OUTCOMES[error_class] for error_class in type(error).__mro__ if error_class in OUTCOMES), None)
 
 
 def _open(cargo: IncomingCargo, now: datetime) -> Sequence[bytes]:

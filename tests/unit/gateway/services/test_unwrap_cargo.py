@@ -18,7 +18,13 @@ from awala.messages.certification_path import CertificationPath
 from awala.pki.certificate import Certificate
 from awala.session_key import generate_session_key
 from gateway import durable_intake, refusals
-from gateway.errors import KeyUnavailableError, ObjectMissingError, RecordUnavailableError, StorageUnavailableError
+from gateway.errors import (
+    KeyUnavailableError,
+    ObjectMissingError,
+    RecordUnavailableError,
+    StorageUnavailableError,
+    UnknownKeyError,
+)
 from gateway.group_commit import commit_together
 from gateway.keystores import get_keystore
 from gateway.keystores.database import DatabaseKeyStore
@@ -30,6 +36,7 @@ from gateway.services.unwrap_cargo import unwrap_cargo
 from gateway.storage import load_object, store_objects
 from tests import factories, published_vectors
 from tests.factories import NOW
+from tests.unit.edges import gateway_errors, message_errors
 from tests.unit.gateway.factories import make_node_id, make_peer
 from tests.unit.gateway.services.cargoes import (
     SENDER,
@@ -396,7 +403,40 @@ def test_fullest_cargo_is_unwrapped(identity: Certificate) -> None:
     assert unwrap_items(identity, octets).parcels == 1
 
 
+def test_item_that_brings_a_fault_of_ours_to_light_is_skipped(
+    identity: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit = sort_cargo_items.admit_parcel_from_peer
+    unlucky = for_the_internet("unlucky")
+
+    def admit_or_fail(item: bytes, *args: Any) -> Any:
+        if item == unlucky:
+            raise RuntimeError
+        return admit(item, *args)
+
+    monkeypatch.setattr(sort_cargo_items, "admit_parcel_from_peer", admit_or_fail)
+    cargo = unwrap_items(identity, for_the_internet("before"), unlucky, for_the_internet("after"))
+
+    assert (cargo.state, cargo.parcels, cargo.skipped_items) == ("unwrapped", 2, 1)
+    assert Event.objects.get().detail == "unforeseen: 1"
+
+
 # ---------------------------------------------------------------- Invalid cargo
+
+
+def test_every_error_has_an_outcome() -> None:
+    errors = message_errors() | gateway_errors() | {ObjectMissingError}
+    fatal = message_errors() | {UnknownKeyError, ObjectMissingError}
+
+    invalid = {error for error in errors if module.find_outcome(error()) == IncomingCargo.State.INVALID}
+    postponed = {error for error in errors if module.find_outcome(error()) == IncomingCargo.State.PENDING}
+
+    assert invalid == fatal
+    assert postponed == errors - fatal
+
+
+def test_error_that_nobody_has_foreseen_has_no_outcome() -> None:
+    assert module.find_outcome(RuntimeError()) is None
 
 
 def oversized_set(gateway: Certificate, monkeypatch: pytest.MonkeyPatch) -> bytes:
