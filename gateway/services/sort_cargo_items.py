@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -40,7 +40,7 @@ _HEADER_SIZE: Final = len(_PARCEL)
 # What every node that a parcel is stored for or from is called; other names are those of nobody (protocol section 1).
 _NODE_ID: Final = re.compile(r"0[0-9a-f]{64}", re.ASCII)
 
-REASONS: Final = MappingProxyType(
+REASONS: Final[Mapping[type, str]] = MappingProxyType(
     {
         MalformedMessageError: "malformed",
         OversizedMessageError: "oversized",

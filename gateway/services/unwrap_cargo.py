@@ -7,7 +7,7 @@ removes. Hints may be lost.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from types import MappingProxyType
@@ -43,7 +43,7 @@ from gateway.services.remember_peer_key import remember_peer_key
 from gateway.services.sort_cargo_items import SortedItems, sort_items, split_into_batches
 from gateway.storage import load_object
 
-OUTCOMES: Final = MappingProxyType(
+OUTCOMES: Final[Mapping[type, IncomingCargo.State]] = MappingProxyType(
     {
         InvalidMessageError: IncomingCargo.State.INVALID,
         UnknownKeyError: IncomingCargo.State.INVALID,

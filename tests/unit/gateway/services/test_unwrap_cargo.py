@@ -31,6 +31,7 @@ from gateway.keystores.database import DatabaseKeyStore
 from gateway.models import Event, IncomingCargo, OutgoingParcel, ParcelRecord, Peer, StoredKey, StoredParcel
 from gateway.services import record_parcels, sort_cargo_items
 from gateway.services import unwrap_cargo as module
+from gateway.services.admit_parcel import admit_parcel_from_peer
 from gateway.services.receive_parcel import receive_parcel_from_peer
 from gateway.services.unwrap_cargo import unwrap_cargo
 from gateway.storage import load_object, store_objects
@@ -406,13 +407,12 @@ def test_fullest_cargo_is_unwrapped(identity: Certificate) -> None:
 def test_item_that_brings_a_fault_of_ours_to_light_is_skipped(
     identity: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admit = sort_cargo_items.admit_parcel_from_peer
     unlucky = for_the_internet("unlucky")
 
     def admit_or_fail(item: bytes, *args: Any) -> Any:
         if item == unlucky:
             raise RuntimeError
-        return admit(item, *args)
+        return admit_parcel_from_peer(item, *args)
 
     monkeypatch.setattr(sort_cargo_items, "admit_parcel_from_peer", admit_or_fail)
     cargo = unwrap_items(identity, for_the_internet("before"), unlucky, for_the_internet("after"))
