@@ -187,18 +187,17 @@ def _settle(cargo: IncomingCargo, skipped: Counter[str], now: datetime) -> None:
 
 
 def _refuse(cargo: IncomingCargo, error: Exception, now: datetime) -> None:
-    """Settle a cargo that nobody can unwrap; its object is kept, for an operator to look at."""
+    """Settle a cargo that nobody can unwrap; its object is kept for a while, for an operator to look at."""
     reason = describe(error)
-    event = Event(at=now, kind=Event.Kind.CARGO_INVALID, subject_id=cargo.id, peer_id=cargo.peer_id, detail=reason)
-    _end(cargo, IncomingCargo.State.INVALID, now, event, last_error=reason)
+    _end(cargo, IncomingCargo.State.INVALID, now, last_error=reason)
     count_opened_cargo("invalid")
-    log.warning("cargo_invalid", cargo_id=str(cargo.id), private_peer_id=cargo.peer_id, reason=reason)
+    note_refusal(Event.Kind.CARGO_INVALID, reason, peer_id=cargo.peer_id, subject_id=cargo.id)
 
 
-def _end(cargo: IncomingCargo, state: str, now: datetime, *events: Event, **changes: Any) -> None:
+def _end(cargo: IncomingCargo, state: str, now: datetime, **changes: Any) -> None:
     def move() -> None:
         if not copy(cargo).advance(state, settled_at=now, lease_id=None, leased_until=None, **changes):
             raise LeaseLostError
 
     with record_errors():
-        commit_together(move, *events)
+        commit_together(move)

@@ -493,6 +493,15 @@ def test_invalid_cargo_is_kept_with_its_reason(
     assert counter("cargoes_opened", "invalid") == before + 1
 
 
+def test_events_about_invalid_cargo_are_few(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "_EVENTS", refusals.Allowance(1))
+
+    cargoes = [unwrap(accept(make_cargo(identity, payload=bytes(number)))) for number in range(3)]
+
+    assert [cargo.state for cargo in cargoes] == ["invalid"] * 3
+    assert Event.objects.count() == 1
+
+
 def test_ciphertext_that_cannot_be_decrypted_says_nothing_of_why(identity: Certificate) -> None:
     key, _ = generate_session_key()
     _, private_key = generate_session_key()
