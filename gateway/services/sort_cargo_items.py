@@ -28,7 +28,8 @@ from awala.ramf import format_header
 from gateway.errors import GatewayError
 from gateway.services.admit_parcel import AdmittedParcel, admit_parcel_from_peer
 
-# What is done with at once, between two commits: a matter of seconds at the most, on the slowest store.
+# What is done with at once, between two commits: a matter of seconds at the most, on the slowest store. Only items
+# that may be messages count: a cargo of 131 KB could hold 65 536 empty ones, and each batch costs a flush of the disk.
 MAX_BATCH_ITEMS = 64
 MAX_BATCH_OCTETS = 4 * 2**20
 
@@ -37,6 +38,8 @@ _COLLECTION_ACK: Final = format_header(ParcelCollectionAck.TYPE)
 _ROTATION: Final = format_header(CertificateRotation.TYPE)
 _NESTED: Final = frozenset({format_header(Cargo.TYPE), format_header(CargoCollectionAuthorization.TYPE)})
 _HEADER_SIZE: Final = len(_PARCEL)
+# What messages of all types begin with.
+_MAGIC: Final = _PARCEL[:-2]
 # What every node that a parcel is stored for or from is called; other names are those of nobody (protocol section 1).
 _NODE_ID: Final = re.compile(r"0[0-9a-f]{64}", re.ASCII)
 
@@ -80,14 +83,21 @@ class SortedItems:
 
 def split_into_batches(items: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Cut the items, in their order, into batches of bounded number and size; an item is never cut."""
-    start = size = 0
+    start = size = messages = 0
     for position, item in enumerate(items):
-        if position > start and (position - start == MAX_BATCH_ITEMS or size + len(item) > MAX_BATCH_OCTETS):
+        is_message = _may_be_message(item)
+        is_full = messages + is_message > MAX_BATCH_ITEMS or size + len(item) > MAX_BATCH_OCTETS
+        if position > start and is_full:
             yield items[start:position]
-            start, size = position, 0
+            start, size, messages = position, 0, 0
         size += len(item)
+        messages += is_message
     if start < len(items):
         yield items[start:]
+
+
+def _may_be_message(item: bytes) -> bool:
+    return len(item) > _HEADER_SIZE and item.startswith(_MAGIC)
 
 
 def sort_items(items: Sequence[bytes], peer_id: str, now: datetime) -> SortedItems:

@@ -12,26 +12,35 @@ from tests.unit.edges import message_errors
     ("sizes", "batches"),
     [
         ([], []),
-        ([0], [[0]]),
-        ([1, 1, 1], [[1, 1, 1]]),
-        ([1, 1, 1, 1], [[1, 1, 1], [1]]),
-        ([10], [[10]]),
-        ([10, 1], [[10], [1]]),
-        ([11, 11], [[11], [11]]),
-        ([4, 6, 1], [[4, 6], [1]]),
-        ([4, 7, 1], [[4], [7, 1]]),
-        ([0, 0, 0, 0, 0, 0, 0], [[0, 0, 0], [0, 0, 0], [0]]),
+        ([8], [[8]]),
+        ([8, 8, 8], [[8, 8, 8]]),
+        ([8, 8, 8, 8], [[8, 8, 8], [8]]),
+        ([100], [[100]]),
+        ([100, 8], [[100], [8]]),
+        ([110, 110], [[110], [110]]),
+        ([40, 60, 8], [[40, 60], [8]]),
+        ([40, 70, 8], [[40], [70, 8]]),
+        ([8, 8, 8, 8, 8, 8, 8], [[8, 8, 8], [8, 8, 8], [8]]),
     ],
 )
 def test_batches_are_bounded_in_number_and_size(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], batches: list[list[int]]
 ) -> None:
     monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_ITEMS", 3)
-    monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_OCTETS", 10)
+    monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_OCTETS", 100)
 
-    split = split_into_batches([bytes(size) for size in sizes])
+    split = split_into_batches([b"Awala".ljust(size, b"\x50") for size in sizes])
 
     assert [[len(item) for item in batch] for batch in split] == batches
+
+
+@pytest.mark.parametrize("item", [b"", b"Awala\x50\x00", b"no message"])
+def test_items_that_cannot_be_messages_count_by_their_octets_alone(item: bytes) -> None:
+    message = b"Awala\x50\x00\x30"
+
+    split = list(split_into_batches([item] * 10_000 + [message] * 65))
+
+    assert [len(batch) for batch in split] == [10_064, 1]
 
 
 def test_each_error_of_an_item_has_its_reason() -> None:

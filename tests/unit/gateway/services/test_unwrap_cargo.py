@@ -57,7 +57,7 @@ LATER = NOW + timedelta(hours=2)
 
 @pytest.fixture(autouse=True)
 def allow_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "_EVENTS", refusals.Allowance(1_000))
+    monkeypatch.setattr(refusals, "_allowances", refusals.make_allowances(1_000))
 
 
 def unwrap(cargo: IncomingCargo, at: Any = NOW) -> IncomingCargo:
@@ -380,11 +380,24 @@ def test_bad_item_is_skipped_and_does_not_hurt_the_others(identity: Certificate,
     assert OutgoingParcel.objects.count() == len(files_in(object_store)) == 2
 
 
-def test_ten_thousand_empty_items_make_one_event(identity: Certificate) -> None:
-    cargo = unwrap_items(identity, *[b""] * 10_000)
+def test_fullest_set_of_empty_items_costs_few_transactions(
+    identity: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cargo, commits = accept(make_cargo(identity, [b""] * 65_536)), []
+    database: Any = DatabaseWrapper
+    commit = database._commit  # noqa: SLF001
 
-    assert (cargo.state, cargo.skipped_items, cargo.items_done) == ("unwrapped", 10_000, 10_000)
-    assert Event.objects.get().detail == "empty: 10000"
+    def count(*args: Any) -> Any:
+        commits.append(args)
+        return commit(*args)
+
+    monkeypatch.setattr(DatabaseWrapper, "_commit", count)
+
+    unwrap(cargo)
+
+    assert (cargo.state, cargo.skipped_items, cargo.items_done) == ("unwrapped", 65_536, 65_536)
+    assert Event.objects.get().detail == "empty: 65536"
+    assert len(commits) <= 10
 
 
 def test_ack_with_names_that_no_database_takes(identity: Certificate) -> None:
@@ -494,7 +507,7 @@ def test_invalid_cargo_is_kept_with_its_reason(
 
 
 def test_events_about_invalid_cargo_are_few(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "_EVENTS", refusals.Allowance(1))
+    monkeypatch.setattr(refusals, "_allowances", refusals.make_allowances(1))
 
     cargoes = [unwrap(accept(make_cargo(identity, payload=bytes(number)))) for number in range(3)]
 
@@ -864,7 +877,7 @@ class Steps:
 def test_crash_between_any_two_steps_loses_and_doubles_nothing(
     identity: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_ITEMS", 3)
+    monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_ITEMS", 2)
     make_peer(node_id=PEER_ID)
     collected = factories.private_parcel(message_id="collected")
     outgoing = [for_the_internet(f"out {number}") for number in range(2)]
@@ -907,7 +920,7 @@ def unwrap_with_crash(cargo: IncomingCargo, fatal_step: int) -> bool:
 
 def test_restart_goes_on_after_the_last_batch(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_ITEMS", 2)
-    cargo = accept(make_cargo(identity, [b"", *(for_the_internet(str(number)) for number in range(4)), b""]))
+    cargo = accept(make_cargo(identity, [b"", *(for_the_internet(str(number)) for number in range(5)), b""]))
     sort = sort_cargo_items.sort_items
     sorted_items: list[Sequence[bytes]] = []
 
@@ -924,7 +937,7 @@ def test_restart_goes_on_after_the_last_batch(identity: Certificate, monkeypatch
     unwrap(cargo, NOW + timedelta(minutes=2))
 
     assert [len(items) for items in sorted_items] == [2]
-    assert (cargo.state, cargo.items_done, cargo.parcels, cargo.skipped_items) == ("unwrapped", 6, 4, 2)
+    assert (cargo.state, cargo.items_done, cargo.parcels, cargo.skipped_items) == ("unwrapped", 7, 5, 2)
     assert Event.objects.get().detail == "before an interruption: 1, empty: 1"
 
 
