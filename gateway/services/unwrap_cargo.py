@@ -70,7 +70,7 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
     try:
         _unwrap(cargo, clock)
     except LeaseLostError:
-        log.warning("cargo_lease_lost", cargo_id=str(cargo.id), private_peer_id=cargo.peer_id)
+        log.warning("cargo_lease_lost", cargo_row_id=str(cargo.id), private_peer_id=cargo.peer_id)
     except Exception as error:
         postpone_cargo(cargo, error, clock())
         count_opened_cargo("failed")
@@ -78,7 +78,7 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
             raise
         log.warning(
             "cargo_postponed",
-            cargo_id=str(cargo.id),
+            cargo_row_id=str(cargo.id),
             private_peer_id=cargo.peer_id,
             reason=describe(error),
             attempts=cargo.attempts,
@@ -174,7 +174,7 @@ def _settle(cargo: IncomingCargo, skipped: Counter[str], now: datetime) -> None:
     count_opened_cargo("unwrapped")
     log.info(
         "cargo_unwrapped",
-        cargo_id=str(cargo.id),
+        cargo_row_id=str(cargo.id),
         private_peer_id=cargo.peer_id,
         parcels=cargo.parcels,
         collection_acks=cargo.collection_acks,
