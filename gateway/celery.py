@@ -106,7 +106,8 @@ app.conf.update(
     worker_pool="threads",
     worker_concurrency=concurrency_of(QUEUES),
     worker_prefetch_multiplier=1,
-    worker_enable_remote_control=bool(settings.REDIS_URL),
+    # Nothing of ours asks workers anything; whoever reaches Redis could otherwise stop them or change their limits.
+    worker_enable_remote_control=False,
     worker_disable_rate_limits=True,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,

@@ -140,7 +140,8 @@ class Environment(BaseSettings):
     # How many parcels a worker delivers to the Internet at once, and how many of those to one address.
     delivery_threads: Threads = 8
     deliveries_per_destination: Threads = 4
-    delivery_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
+    # A delivery takes three times as long at most, and a task ends after the one at hand, within what Celery allows it.
+    delivery_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 10
     # Private, loopback and link-local addresses are refused, but for those in these networks.
     delivery_allowed_networks: Networks = ()
     # How many cargoes a worker unwraps at once.

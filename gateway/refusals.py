@@ -3,8 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
 
 import structlog
 from prometheus_client import Counter
@@ -13,6 +12,7 @@ from gateway.group_commit import commit_together
 from gateway.models import Event, record_errors
 from gateway.models.sizes import EVENT_DETAIL_LENGTH
 
+# Of each kind, and from strangers and known peers apart. More are in the metrics, and in one line of the log.
 MAX_EVENTS_PER_MINUTE = 60
 _MINUTE_SECONDS = 60.0
 
@@ -29,28 +29,43 @@ class Allowance:
         self._clock = clock
         self._lock = threading.Lock()
         self._minute_ends_at = clock()
-        self._left = 0
+        self._taken = 0
 
-    def take(self) -> bool:
+    def take(self) -> tuple[bool, int]:
+        """Whether one more may pass; and, of the first in a minute alone, how many could not in the one before."""
         with self._lock:
-            now = self._clock()
+            now, left_out = self._clock(), 0
             if now >= self._minute_ends_at:
-                self._minute_ends_at, self._left = now + _MINUTE_SECONDS, self._per_minute
-            self._left -= 1
-            return self._left >= 0
+                left_out = max(self._taken - self._per_minute, 0)
+                self._minute_ends_at, self._taken = now + _MINUTE_SECONDS, 0
+            self._taken += 1
+            return self._taken <= self._per_minute, left_out
 
 
-_EVENTS: Final = Allowance(MAX_EVENTS_PER_MINUTE)
+Allowances = Mapping[tuple[Event.Kind, bool], Allowance]
+
+
+def make_allowances(per_minute: int) -> Allowances:
+    """One for each kind, and for strangers and known peers apart: what the former do must not hide the latter."""
+    return {(kind, is_known): Allowance(per_minute) for kind in Event.Kind for is_known in (False, True)}
+
+
+_allowances: Allowances = make_allowances(MAX_EVENTS_PER_MINUTE)
 
 
 def note_refusal(kind: Event.Kind, reason: str, *, peer_id: str = "", subject_id: uuid.UUID | None = None) -> None:
-    """Log and count a refusal and, unless there were too many in this minute, keep an event; never raises.
+    """Count a refusal and, unless there were too many in this minute, log it and keep an event; never raises.
 
-    To be called outside transactions: where nothing else is written, nothing else can fail with it.
+    A peer that is named is a known one: its signature and path were believed. To be called outside transactions:
+    where nothing else is written, nothing else can fail with it.
     """
     _REFUSALS.labels(kind.value).inc()
-    log.info(kind.value, reason=reason, private_peer_id=peer_id, subject_id=subject_id and str(subject_id))
-    if not _EVENTS.take():
+    may_pass, left_out = _allowances[kind, bool(peer_id)].take()
+    if left_out:
+        log.warning("refusals_left_out", kind=kind.value, is_peer_known=bool(peer_id), number=left_out)
+    write = log.info if may_pass else log.debug
+    write(kind.value, reason=reason, private_peer_id=peer_id, subject_id=subject_id and str(subject_id))
+    if not may_pass:
         return
     event = Event(kind=kind, detail=reason[:EVENT_DETAIL_LENGTH], peer_id=peer_id, subject_id=subject_id)
     try:

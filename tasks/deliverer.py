@@ -24,7 +24,10 @@ def get_deliverer() -> ParcelDeliverer:
 
 
 def close_deliverer() -> None:
-    """Close the client's connections; whoever asks next gets a new one."""
+    """Close the client's connections, for tests; whoever asks next gets a new one.
+
+    A worker does not need it: deliveries are over when it stops, and idle connections end with its process.
+    """
     global _deliverer
     with _lock:
         closing, _deliverer = _deliverer, None

@@ -19,7 +19,7 @@ import httpcore
 import httpx
 
 from awala.clients.errors import ClientError, ConnectionFailedError, InvalidAnswerError, ServerUnavailableError
-from awala.clients.http import Answer, tls_context
+from awala.clients.http import Answer, shorten, tls_context
 
 # Everything that one answer may send, headers and framing included: a body serves only to say what went wrong.
 MAX_RECEIVED: Final = 65_536
@@ -36,6 +36,11 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = monotonic() + seconds
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether nothing more may be done."""
+        return monotonic() >= self._ends_at
 
     def limit(self, seconds: float) -> float:
         """Return how long an operation may take that is given ``seconds`` by itself.
@@ -227,9 +232,11 @@ class _StaleConnectionError(ServerUnavailableError):
 
 
 def _transport_error(url: str, error: Exception) -> ClientError:
+    # Parsers quote what they cannot read, such as a status line of any length.
+    reason = shorten(str(error))
     if isinstance(error, httpcore.ProtocolError):
-        return InvalidAnswerError(f"No valid answer from {url}: {error}")
-    return ServerUnavailableError(f"Connection to {url} broke: {error}")
+        return InvalidAnswerError(f"No valid answer from {url}: {reason}")
+    return ServerUnavailableError(f"Connection to {url} broke: {reason}")
 
 
 def _decode(value: bytes | None) -> str | None:

@@ -12,7 +12,7 @@ import httpx
 from awala.addressing import PDC_SERVICE, order_targets
 from awala.clients.connections import Connections, Deadline, trust_system_resolver
 from awala.clients.doh import FALLBACK_PORT, DoHResolver
-from awala.clients.errors import ConnectionFailedError, ForbiddenTargetError, MissingServiceError
+from awala.clients.errors import ConnectionFailedError, ForbiddenTargetError, MissingServiceError, ResolutionError
 from awala.clients.http import Answer, check_url
 from awala.clients.networks import Network, NetworkRules, read_literal
 from awala.clients.pohttp import post_parcel
@@ -78,14 +78,13 @@ class ParcelDeliverer:
         """
         deadline = Deadline(DEADLINE_FACTOR * self._timeout_seconds)
         if override := self._overrides.get(_normalize(internet_address)):
-            self._post(_make_url(self._scheme, *override), parcel_serialized, deadline, is_trusted=True)
+            self._post(override, parcel_serialized, deadline, is_trusted=True)
             return
         failure: ConnectionFailedError = MissingServiceError(f"{internet_address} takes no parcels")
-        for host, port in self._find_targets(internet_address, deadline):
+        for server in self._find_targets(internet_address, deadline):
             try:
-                self._post(_make_url(self._scheme, host, port), parcel_serialized, deadline, is_trusted=False)
+                self._post(server, parcel_serialized, deadline, is_trusted=False)
             except ConnectionFailedError as error:
-                self._unreachable.add(host, port)
                 failure = error
             else:
                 return
@@ -99,13 +98,22 @@ class ParcelDeliverer:
         # Each that does not answer costs a time limit, so those that just did not come last.
         return sorted(targets, key=lambda target: target in self._unreachable)
 
-    def _post(self, url: str, parcel_serialized: bytes, deadline: Deadline, *, is_trusted: bool) -> None:
+    def _post(self, server: tuple[str, int], parcel_serialized: bytes, deadline: Deadline, *, is_trusted: bool) -> None:
+        url = _make_url(self._scheme, *server)
         trusted_origin = _origin(url) if is_trusted else None
 
         def post(target: str, headers: Mapping[str, str]) -> Answer:
             trusted = _origin(target) == trusted_origin
             connections = self._trusted_connections if trusted else self._connections
-            return connections.post(target, parcel_serialized, headers, deadline)
+            try:
+                return connections.post(target, parcel_serialized, headers, deadline)
+            except (ResolutionError, ForbiddenTargetError):
+                raise
+            except ConnectionFailedError:
+                # A redirect elsewhere, or time that others used up, says nothing of this server.
+                if _origin(target) == _origin(url) and not deadline.has_passed:
+                    self._unreachable.add(*server)
+                raise
 
         post_parcel(url, post)
 

@@ -24,7 +24,8 @@ from awala.clients.networks import Address
 
 DNS_CONTENT_TYPE: Final = "application/dns-message"
 FALLBACK_PORT: Final = 443
-MAX_MESSAGE_SIZE: Final = 65_535
+# Ample for 32 records with their signatures, and well within what a connection receives for one answer.
+MAX_MESSAGE_SIZE: Final = 16_384
 # Nobody needs more, and each target may cost a time limit.
 MAX_RECORDS: Final = 32
 MIN_TTL_SECONDS: Final = 5

@@ -51,7 +51,7 @@ class Answer:
         text = self.body.decode(errors="replace")
         with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
             text = json.loads(text)["message"]
-        printable = "".join(c if c.isprintable() else " " for c in str(text)[:_MAX_MESSAGE_LENGTH]).strip()
+        printable = shorten(str(text))
         return f"HTTP {self.status}: {printable}" if printable else f"HTTP {self.status}"
 
     @property
@@ -91,6 +91,11 @@ class Answer:
         if self.content_type != content_type:
             raise InvalidAnswerError(f"Answer is of type {self.content_type!r} and not {content_type!r}")
         return self.body
+
+
+def shorten(text: str) -> str:
+    """Return the beginning of what a server said, fit to be shown to people and to be kept in a log."""
+    return "".join(c if c.isprintable() else " " for c in text[:_MAX_MESSAGE_LENGTH]).strip()
 
 
 def open_client(*, timeout: float) -> httpx.Client:
@@ -136,7 +141,7 @@ def request(
                 body=_read_body(response),
             )
     except httpx.RemoteProtocolError as error:
-        raise InvalidAnswerError(f"No valid answer from {url}: {error}") from error
+        raise InvalidAnswerError(f"No valid answer from {url}: {shorten(str(error))}") from error
     except httpx.TimeoutException as error:
         raise ServerUnavailableError(f"No answer from {url} in time") from error
     except httpx.TransportError as error:

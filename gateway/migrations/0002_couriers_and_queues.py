@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
                     ("cargo_repeated", "Cargo Repeated"),
                     ("cargo_invalid", "Cargo Invalid"),
                     ("cargo_items_skipped", "Cargo Items Skipped"),
-                    ("cargo_expired", "Cargo Expired"),
+                    ("cargo_released", "Cargo Released"),
                     ("collection_refused", "Collection Refused"),
                     ("circuit_opened", "Circuit Opened"),
                     ("circuit_closed", "Circuit Closed"),

@@ -32,7 +32,7 @@ class Event(models.Model):
         CARGO_REPEATED = "cargo_repeated"
         CARGO_INVALID = "cargo_invalid"
         CARGO_ITEMS_SKIPPED = "cargo_items_skipped"
-        CARGO_EXPIRED = "cargo_expired"
+        CARGO_RELEASED = "cargo_released"
         COLLECTION_REFUSED = "collection_refused"
         CIRCUIT_OPENED = "circuit_opened"
         CIRCUIT_CLOSED = "circuit_closed"

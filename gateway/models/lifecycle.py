@@ -20,7 +20,7 @@ class Lifecycle:
     moves: Mapping[str, frozenset[str]]
     """To which states a row may go from each state; every state has an entry."""
     settled: frozenset[str] = frozenset()
-    """Rows in these states go once their `settled_at` is METADATA_RETENTION_HOURS old."""
+    """Rows in these states go once their `settled_at` is METADATA_RETENTION_HOURS old, unless a use of theirs lasts."""
 
     def __post_init__(self) -> None:
         states = set(self.states.values)

@@ -60,6 +60,11 @@ def acknowledge_parcel(parcel: StoredParcel, now: datetime) -> None:
         # A copy at each call: a group that was rolled back does its work again, and moves the row from the state seen.
         if not commit_together(lambda: copy(parcel).advance(StoredParcel.State.COLLECTED, settled_at=now)):
             return
-    log.info("parcel_collected", private_peer_id=parcel.peer_id, recipient_id=parcel.recipient_id)
+    log.info(
+        "parcel_collected",
+        parcel_row_id=str(parcel.pk),
+        private_peer_id=parcel.peer_id,
+        recipient_id=parcel.recipient_id,
+    )
     with suppress(StorageUnavailableError):  # An object without a queued row is garbage, for a sweep to collect.
         delete_object(parcel.object_key)

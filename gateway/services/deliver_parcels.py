@@ -147,6 +147,7 @@ def _deliver(parcel: OutgoingParcel, turn: Turn, post: Post, clock: Callable[[],
         octets = load_object(parcel.object_key)
     except ObjectMissingError:
         # Somebody removed it behind our back: nothing can bring it to its destination any more.
+        log.exception("parcel_object_missing", parcel_row_id=str(parcel.pk), object_key=parcel.object_key)
         _settle(parcel, OutgoingParcel.State.DISCARDED, clock(), reason="its object is missing")
         return _Step.SETTLED_UNTRIED
     except StorageUnavailableError as error:
@@ -174,16 +175,17 @@ def _fail(parcel: OutgoingParcel, turn: Turn, attempt: Attempt, now: datetime) -
 
 def _settle(parcel: OutgoingParcel, state: OutgoingParcel.State, now: datetime, *, reason: str = "") -> None:
     """Write down what became of the parcel, whoever has it leased now and whether or not it was held meanwhile."""
+    # Once for the row and the log alike: strangers' servers have a say in it.
+    reason = reason[:EVENT_DETAIL_LENGTH]
     open_states = (OutgoingParcel.State.PENDING, OutgoingParcel.State.HELD)
 
     def settle() -> bool:
         rows = OutgoingParcel.objects.filter(pk=parcel.pk, state__in=open_states)
-        error = reason[:EVENT_DETAIL_LENGTH]
-        if not rows.update(state=state, settled_at=now, lease_id=None, leased_until=None, last_error=error):
+        if not rows.update(state=state, settled_at=now, lease_id=None, leased_until=None, last_error=reason):
             return False
         if state == OutgoingParcel.State.DISCARDED:
             Event.objects.create(
-                at=now, kind=Event.Kind.PARCEL_DISCARDED, subject_id=parcel.pk, peer_id=parcel.peer_id, detail=error
+                at=now, kind=Event.Kind.PARCEL_DISCARDED, subject_id=parcel.pk, peer_id=parcel.peer_id, detail=reason
             )
         return True
 
@@ -193,6 +195,7 @@ def _settle(parcel: OutgoingParcel, state: OutgoingParcel.State, now: datetime, 
         return
     log.info(
         "parcel_settled",
+        parcel_row_id=str(parcel.pk),
         state=str(state),
         private_peer_id=parcel.peer_id,
         destination=parcel.destination,

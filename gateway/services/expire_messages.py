@@ -6,7 +6,8 @@ before the object goes. An object left behind is garbage, which another job coll
 
 from collections.abc import Sequence
 from copy import copy
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 from django.db.models import Q
@@ -15,6 +16,10 @@ from gateway.batches import CheckTime, move_in_batches
 from gateway.group_commit import commit_together
 from gateway.models import IncomingCargo, OutgoingParcel, StoredParcel, record_errors
 from gateway.storage import delete_object
+
+# Long enough for an operator to look at it and mend what was wrong; cargo itself may live for half a year, and a peer
+# that sends what nobody can unwrap must not fill the disk.
+MAX_INVALID_AGE: Final = timedelta(days=7)
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +60,9 @@ def expire_outgoing_parcels(now: datetime, check_time: CheckTime) -> str | None:
 
 def expire_invalid_cargo(now: datetime, check_time: CheckTime) -> str | None:
     """Let go of cargo that was kept for inspection. Cargo that waits to be unwrapped never expires: it was accepted."""
-    overdue = IncomingCargo.objects.filter(state=IncomingCargo.State.INVALID, expires_at__lt=now)
+    overdue = IncomingCargo.objects.filter(
+        Q(expires_at__lt=now) | Q(settled_at__lt=now - MAX_INVALID_AGE), state=IncomingCargo.State.INVALID
+    )
 
     def expire(rows: list[IncomingCargo]) -> int:
         return _delete_objects(commit_together(lambda: [row for row in rows if _expire(copy(row), now)]))

@@ -19,7 +19,6 @@ from gateway.models import (
     OutgoingParcel,
     ParcelRecord,
     SpentAuthorization,
-    StatefulModel,
     StoredParcel,
     record_errors,
 )
@@ -32,15 +31,21 @@ DESTINATION_IDLE_TIME: Final = timedelta(days=30)
 
 
 def purge_settled_rows(now: datetime, check_time: CheckTime) -> str | None:
-    """Remove what was settled before the retention time.
+    """Remove what was settled before the retention time, but for cargo that a courier could still bring again.
 
-    That may be before a cargo's expiry. Should a courier bring the cargo again it is unwrapped again, which does no
-    harm: the parcels in it are known by their own records, and all else is safe to do twice.
+    Were that unwrapped a second time, a collection ACK in it would settle whichever parcel has the same ids by then.
+    So its row, which holds ids and counts alone, stays until the cargo would be refused for its age, as the records
+    of parcels do.
     """
-    models: tuple[type[StatefulModel], ...] = (StoredParcel, OutgoingParcel, IncomingCargo)
     begin = now - timedelta(hours=settings.METADATA_RETENTION_HOURS)
+    cargo = IncomingCargo.settled_before(begin).exclude(state=IncomingCargo.State.UNWRAPPED, expires_at__gte=now)
+    settled: tuple[QuerySet[Any], ...] = (
+        StoredParcel.settled_before(begin),
+        OutgoingParcel.settled_before(begin),
+        cargo,
+    )
     with record_errors():
-        return _tell(sum(delete_in_batches(model.settled_before(begin), check_time) for model in models))
+        return _tell(sum(delete_in_batches(rows, check_time) for rows in settled))
 
 
 def purge_events(now: datetime, check_time: CheckTime) -> str | None:

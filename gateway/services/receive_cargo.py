@@ -38,7 +38,13 @@ def receive_cargo(cargo_serialized: bytes, now: datetime) -> None:
     )
     # Not looked for first: couriers seldom repeat what they have brought, and each search costs as much as the rest.
     if _keep(row, cargo_serialized):
-        log.info("cargo_stored", cargo_id=cargo.id, private_peer_id=row.peer_id, size=row.size)
+        log.info(
+            "cargo_stored",
+            cargo_id=cargo.id,
+            cargo_row_id=str(row.id),
+            private_peer_id=row.peer_id,
+            size=row.size,
+        )
         hint_cargo(row.id)
     else:
         note_refusal(Event.Kind.CARGO_REPEATED, "The same cargo was stored before", peer_id=row.peer_id)

@@ -67,6 +67,7 @@ def announce(recorded: Recorded) -> None:
             log.info(
                 "parcel_queued",
                 parcel_id=parcel.id,
+                parcel_row_id=str(parcel.row_id),
                 private_peer_id=parcel.sending_peer_id,
                 destination=parcel.destination,
             )
@@ -75,6 +76,7 @@ def announce(recorded: Recorded) -> None:
             log.info(
                 "parcel_stored",
                 parcel_id=parcel.id,
+                parcel_row_id=str(parcel.row_id),
                 private_peer_id=parcel.peer_id,
                 recipient_id=parcel.recipient_id,
                 size=len(parcel.octets),

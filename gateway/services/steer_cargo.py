@@ -3,8 +3,10 @@
 from datetime import datetime
 
 import structlog
+from django.db import transaction
 
-from gateway.models import IncomingCargo, record_errors
+from gateway.models import Event, IncomingCargo, record_errors
+from gateway.models.sizes import EVENT_DETAIL_LENGTH
 from gateway.queues import hint_cargo
 
 log = structlog.get_logger(__name__)
@@ -17,7 +19,7 @@ def unwrap_again(cargo: IncomingCargo, operator: str, now: datetime) -> bool:
     """
     if cargo.state != IncomingCargo.State.INVALID:
         return False
-    with record_errors():
+    with record_errors(), transaction.atomic():
         is_due = cargo.advance(
             IncomingCargo.State.PENDING,
             next_attempt_at=now,
@@ -26,7 +28,14 @@ def unwrap_again(cargo: IncomingCargo, operator: str, now: datetime) -> bool:
             leased_until=None,
             settled_at=None,
         )
+        if is_due:
+            Event.objects.create(
+                kind=Event.Kind.CARGO_RELEASED,
+                subject_id=cargo.pk,
+                peer_id=cargo.peer_id,
+                detail=f"by {operator}"[:EVENT_DETAIL_LENGTH],
+            )
     if is_due:
-        log.info("cargo_to_be_unwrapped_again", cargo_id=str(cargo.pk), operator=operator)
+        log.info("cargo_to_be_unwrapped_again", cargo_row_id=str(cargo.pk), operator=operator)
         hint_cargo(cargo.pk)
     return is_due

@@ -25,7 +25,7 @@ def hold_parcel(parcel: OutgoingParcel, operator: str, now: datetime) -> bool:
         if not parcel.advance(OutgoingParcel.State.HELD):
             return False
         _note(Event.Kind.PARCEL_HELD, parcel, operator)
-    log.info("outgoing_parcel_held", parcel_id=str(parcel.pk), operator=operator)
+    log.info("outgoing_parcel_held", parcel_row_id=str(parcel.pk), operator=operator)
     return True
 
 
@@ -37,7 +37,7 @@ def release_parcel(parcel: OutgoingParcel, operator: str, now: datetime) -> bool
         if not parcel.advance(OutgoingParcel.State.PENDING, next_attempt_at=now, lease_id=None, leased_until=None):
             return False
         _note(Event.Kind.PARCEL_RELEASED, parcel, operator)
-    log.info("outgoing_parcel_released", parcel_id=str(parcel.pk), operator=operator)
+    log.info("outgoing_parcel_released", parcel_row_id=str(parcel.pk), operator=operator)
     hint_outgoing_parcel(parcel.pk, parcel.destination)
     return True
 

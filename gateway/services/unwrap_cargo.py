@@ -7,16 +7,17 @@ removes. Hints may be lost.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.utils import timezone
 
-from awala.errors import InvalidMessageError, UnauthorizedSenderError
+from awala.errors import AwalaError, InvalidMessageError, UnauthorizedSenderError
 from awala.messages.cargo import Cargo
 from awala.messages.cargo_message_set import CargoMessageSet
 from awala.sessions import unwrap_payload
@@ -42,6 +43,16 @@ from gateway.services.remember_peer_key import remember_peer_key
 from gateway.services.sort_cargo_items import SortedItems, sort_items, split_into_batches
 from gateway.storage import load_object
 
+OUTCOMES: Final[Mapping[type, IncomingCargo.State]] = MappingProxyType(
+    {
+        InvalidMessageError: IncomingCargo.State.INVALID,
+        UnknownKeyError: IncomingCargo.State.INVALID,
+        ObjectMissingError: IncomingCargo.State.INVALID,
+        GatewayError: IncomingCargo.State.PENDING,
+    }
+)
+"""What becomes of a cargo that cannot be opened, by the error or the nearest class above it."""
+
 log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
@@ -59,7 +70,7 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
     try:
         _unwrap(cargo, clock)
     except LeaseLostError:
-        log.warning("cargo_lease_lost", cargo_id=str(cargo.id), private_peer_id=cargo.peer_id)
+        log.warning("cargo_lease_lost", cargo_row_id=str(cargo.id), private_peer_id=cargo.peer_id)
     except Exception as error:
         postpone_cargo(cargo, error, clock())
         count_opened_cargo("failed")
@@ -67,7 +78,7 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
             raise
         log.warning(
             "cargo_postponed",
-            cargo_id=str(cargo.id),
+            cargo_row_id=str(cargo.id),
             private_peer_id=cargo.peer_id,
             reason=describe(error),
             attempts=cargo.attempts,
@@ -78,13 +89,20 @@ def unwrap_cargo(cargo_id: UUID, clock: Clock = timezone.now) -> None:
 def _unwrap(cargo: IncomingCargo, clock: Clock) -> None:
     try:
         items = _open(cargo, clock())
-    except (InvalidMessageError, UnknownKeyError, ObjectMissingError) as error:
+    except (AwalaError, GatewayError) as error:
+        if find_outcome(error) != IncomingCargo.State.INVALID:
+            raise
         _refuse(cargo, error, clock())
         return
     skipped = Counter({"before an interruption": cargo.skipped_items}) if cargo.skipped_items else Counter()
     for batch in split_into_batches(items[cargo.items_done :]):
         skipped += _process(cargo, batch, clock())
     _settle(cargo, skipped, clock())
+
+
+def find_outcome(error: Exception) -> IncomingCargo.State | None:
+    """The state that the error leaves a cargo in; None for those that nobody has foreseen, which put it off as well."""
+    return next((OUTCOMES[error_class] for error_class in type(error).__mro__ if error_class in OUTCOMES), None)
 
 
 def _open(cargo: IncomingCargo, now: datetime) -> Sequence[bytes]:
@@ -156,7 +174,7 @@ def _settle(cargo: IncomingCargo, skipped: Counter[str], now: datetime) -> None:
     count_opened_cargo("unwrapped")
     log.info(
         "cargo_unwrapped",
-        cargo_id=str(cargo.id),
+        cargo_row_id=str(cargo.id),
         private_peer_id=cargo.peer_id,
         parcels=cargo.parcels,
         collection_acks=cargo.collection_acks,
@@ -169,18 +187,17 @@ def _settle(cargo: IncomingCargo, skipped: Counter[str], now: datetime) -> None:
 
 
 def _refuse(cargo: IncomingCargo, error: Exception, now: datetime) -> None:
-    """Settle a cargo that nobody can unwrap; its object is kept, for an operator to look at."""
+    """Settle a cargo that nobody can unwrap; its object is kept for a while, for an operator to look at."""
     reason = describe(error)
-    event = Event(at=now, kind=Event.Kind.CARGO_INVALID, subject_id=cargo.id, peer_id=cargo.peer_id, detail=reason)
-    _end(cargo, IncomingCargo.State.INVALID, now, event, last_error=reason)
+    _end(cargo, IncomingCargo.State.INVALID, now, last_error=reason)
     count_opened_cargo("invalid")
-    log.warning("cargo_invalid", cargo_id=str(cargo.id), private_peer_id=cargo.peer_id, reason=reason)
+    note_refusal(Event.Kind.CARGO_INVALID, reason, peer_id=cargo.peer_id, subject_id=cargo.id)
 
 
-def _end(cargo: IncomingCargo, state: str, now: datetime, *events: Event, **changes: Any) -> None:
+def _end(cargo: IncomingCargo, state: str, now: datetime, **changes: Any) -> None:
     def move() -> None:
         if not copy(cargo).advance(state, settled_at=now, lease_id=None, leased_until=None, **changes):
             raise LeaseLostError
 
     with record_errors():
-        commit_together(move, *events)
+        commit_together(move)

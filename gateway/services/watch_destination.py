@@ -79,6 +79,8 @@ def note_success(turn: Turn, now: datetime) -> None:
 def note_failure(turn: Turn, reason: str, now: datetime, *, retry_after_seconds: float = 0) -> datetime:
     """The destination could not be reached or did not answer as it should; returns when it is tried again."""
     destination = turn.destination
+    # Strangers' servers have a say in it, so that the log gets no more of it than the row.
+    reason = reason[:EVENT_DETAIL_LENGTH]
     failing_since = destination.failing_since or now
     asked_for = timedelta(seconds=min(retry_after_seconds, LONGEST_INTERVAL.total_seconds()))
     interval = max(retry_interval(now - failing_since, random.random()), asked_for)  # noqa: S311 - not a secret
@@ -93,7 +95,7 @@ def note_failure(turn: Turn, reason: str, now: datetime, *, retry_after_seconds:
             retry_interval_seconds=round(interval.total_seconds()),
             next_attempt_at=now + interval,
             last_failure_at=now,
-            last_error=reason[:EVENT_DETAIL_LENGTH],
+            last_error=reason,
         )
         if is_ours and opens:
             _note_event(Event.Kind.CIRCUIT_OPENED, destination, now, detail=reason)

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
+from typing import TypeVar
 
 import awala
 import gateway
@@ -11,12 +12,14 @@ from awala.errors import InvalidMessageError
 from gateway.errors import CollectionRefusedError, GatewayError, ObjectMissingError, UnsafeSettingError
 from gateway.instance_lock import AlreadyRunningError
 
+ErrorType = TypeVar("ErrorType", bound=Exception)
+
 # These never reach an edge: two stop the start, and one is answered where objects are read, in the collection. And
 # one reaches CogRPC alone.
 _ELSEWHERE = {UnsafeSettingError, AlreadyRunningError, ObjectMissingError, CollectionRefusedError}
 
 
-def message_errors() -> set[type[Exception]]:
+def message_errors() -> set[type[InvalidMessageError]]:
     """Every class of error that says what is wrong with a peer's message."""
     _import_all(awala)
     return {InvalidMessageError, *_subclasses(InvalidMessageError)}
@@ -25,10 +28,11 @@ def message_errors() -> set[type[Exception]]:
 def gateway_errors() -> set[type[Exception]]:
     """Every class of the gateway's own errors that something raises while it serves."""
     _import_all(gateway)
-    return set(_subclasses(GatewayError)) - _ELSEWHERE
+    found: set[type[Exception]] = {*_subclasses(GatewayError)}
+    return found - _ELSEWHERE
 
 
-def _subclasses(error_class: type[Exception]) -> Iterator[type[Exception]]:
+def _subclasses(error_class: type[ErrorType]) -> Iterator[type[ErrorType]]:
     for subclass in error_class.__subclasses__():
         # Tests may have classes of their own, and the probe is a client. What is private is caught where it is raised.
         if not subclass.__name__.startswith("_") and not subclass.__module__.startswith(("tests.", "gateway.probe.")):

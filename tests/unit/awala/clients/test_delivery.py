@@ -345,6 +345,24 @@ class TestSeveralServers:
             deliverer.deliver(ADDRESS, b"parcel")
         assert tried[3:] == [dead, alive]
 
+    def test_redirect_to_a_dead_server_does_not_count(
+        self, make_deliverer: MakeDeliverer, start_dns: StartDNS, dead_port: int
+    ) -> None:
+        location = f"http://localhost:{dead_port}/"
+        with serve(replies(Reply(status=307, headers={"Location": location}))) as server:
+            port = port_of(server)
+            deliverer = make_deliverer(start_dns(hosts(port)).url, allowed_networks=LOOPBACK)
+            assert isinstance(fail(deliverer), ConnectionFailedError)
+        assert ("localhost", port) not in deliverer._unreachable  # noqa: SLF001 - it has no other effect soon.
+
+    def test_end_of_the_time_for_all_does_not_count(
+        self, make_deliverer: MakeDeliverer, start_dns: StartDNS, monkeypatch: pytest.MonkeyPatch, dead_port: int
+    ) -> None:
+        monkeypatch.setattr(delivery.Deadline, "has_passed", True)
+        deliverer = make_deliverer(start_dns(hosts(dead_port)).url, allowed_networks=LOOPBACK)
+        fail(deliverer)
+        assert ("localhost", dead_port) not in deliverer._unreachable  # noqa: SLF001 - it has no other effect soon.
+
     def test_number_of_those_remembered_is_limited(self) -> None:
         targets = delivery._UnreachableTargets()  # noqa: SLF001 - filling it by deliveries takes too long.
         for port in range(1_025):

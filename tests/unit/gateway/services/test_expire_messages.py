@@ -11,7 +11,7 @@ from django.db import connection
 
 from gateway.errors import StorageUnavailableError
 from gateway.group_commit import commit_together
-from gateway.models import IncomingCargo, OutgoingParcel, StoredParcel
+from gateway.models import Event, IncomingCargo, OutgoingParcel, StoredParcel
 from gateway.services import expire_messages
 from gateway.services.expire_messages import expire_invalid_cargo, expire_outgoing_parcels, expire_stored_parcels
 from gateway.storage import store_object
@@ -107,6 +107,18 @@ def test_second_run_finds_nothing(expire: Expire, make: Callable[..., Row], stat
     assert expire(NOW + SECOND, check_time) is None
     row.refresh_from_db()
     assert row.settled_at == NOW
+
+
+def test_invalid_cargo_is_kept_for_a_week_at_most(object_store: Path) -> None:
+    row = keep(make_incoming_cargo, state="invalid", settled_at=NOW, expires_at=NOW + timedelta(days=180))
+
+    assert expire_invalid_cargo(NOW + timedelta(days=7), check_time) is None
+    assert has_object(row, object_store)
+
+    assert expire_invalid_cargo(NOW + timedelta(days=7) + SECOND, check_time) == "1 cargoes expired"
+    assert state_of(row) == "expired"
+    assert not has_object(row, object_store)
+    assert not Event.objects.exists()
 
 
 def test_parcel_that_is_being_delivered_does_not_expire(object_store: Path) -> None:

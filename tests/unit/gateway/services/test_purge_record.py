@@ -79,7 +79,7 @@ UNSETTLED = [
 @pytest.mark.parametrize(("make", "state"), SETTLED)
 def test_settled_rows_go_after_the_retention_time(settings: Settings, make: Callable[..., Model], state: str) -> None:
     settings.METADATA_RETENTION_HOURS = 72
-    row = make(state=state, settled_at=NOW)
+    row = make(state=state, settled_at=NOW, expires_at=NOW)
 
     assert module.purge_settled_rows(NOW + 72 * HOUR, check_time) is None
     assert is_there(row)
@@ -91,11 +91,31 @@ def test_settled_rows_go_after_the_retention_time(settings: Settings, make: Call
 @pytest.mark.parametrize(("make", "state"), SETTLED)
 def test_settled_rows_go_at_once_without_retention(settings: Settings, make: Callable[..., Model], state: str) -> None:
     settings.METADATA_RETENTION_HOURS = 0
-    row = make(state=state, settled_at=NOW)
+    row = make(state=state, settled_at=NOW, expires_at=NOW)
 
     module.purge_settled_rows(NOW + SECOND, check_time)
 
     assert not is_there(row)
+
+
+@pytest.mark.parametrize("hours", [0, 72])
+def test_unwrapped_cargo_is_known_until_it_expires(settings: Settings, hours: int) -> None:
+    settings.METADATA_RETENTION_HOURS = hours
+    expiry = NOW + 180 * DAY
+    row = make_incoming_cargo(state=IncomingCargo.State.UNWRAPPED, settled_at=NOW, expires_at=expiry)
+
+    assert module.purge_settled_rows(expiry, check_time) is None
+    assert is_there(row)
+
+    assert module.purge_settled_rows(expiry + SECOND, check_time) == "1 rows removed"
+
+
+def test_expired_cargo_goes_before_its_own_date(settings: Settings) -> None:
+    """It was invalid: to have it again would do nothing."""
+    settings.METADATA_RETENTION_HOURS = 0
+    make_incoming_cargo(state=IncomingCargo.State.EXPIRED, settled_at=NOW, expires_at=NOW + DAY)
+
+    assert module.purge_settled_rows(NOW + SECOND, check_time) == "1 rows removed"
 
 
 @pytest.mark.parametrize(("make", "state"), UNSETTLED)

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from gateway.models import IncomingCargo
+from gateway.models import Event, IncomingCargo
 from gateway.services import steer_cargo
 from gateway.services.steer_cargo import unwrap_again
 from tests.unit.gateway.factories import make_incoming_cargo
@@ -38,6 +38,9 @@ def test_invalid_cargo_is_due_again(hints: list[uuid.UUID]) -> None:
     assert (cargo.state, cargo.next_attempt_at, cargo.attempts) == (State.PENDING, NOW, 0)
     assert (cargo.lease_id, cargo.leased_until, cargo.settled_at) == (None, None, None)
     assert hints == [cargo.pk]
+    event = Event.objects.get()
+    assert (event.kind, event.subject_id, event.peer_id) == ("cargo_released", cargo.pk, cargo.peer_id)
+    assert event.detail == "by alice"
 
 
 def test_what_was_done_and_what_was_wrong_stay_on_record() -> None:
@@ -58,6 +61,7 @@ def test_other_cargo_is_left_alone(state: str, hints: list[uuid.UUID]) -> None:
     cargo.refresh_from_db()
     assert (cargo.state, cargo.attempts) == (state, 1)
     assert hints == []
+    assert not Event.objects.exists()
 
 
 def test_cargo_that_expired_meanwhile_is_left_alone(hints: list[uuid.UUID]) -> None:
@@ -67,3 +71,4 @@ def test_cargo_that_expired_meanwhile_is_left_alone(hints: list[uuid.UUID]) -> N
     assert not unwrap_again(cargo, "alice", NOW)
 
     assert hints == []
+    assert not Event.objects.exists()

@@ -18,18 +18,26 @@ from awala.messages.certification_path import CertificationPath
 from awala.pki.certificate import Certificate
 from awala.session_key import generate_session_key
 from gateway import durable_intake, refusals
-from gateway.errors import KeyUnavailableError, ObjectMissingError, RecordUnavailableError, StorageUnavailableError
+from gateway.errors import (
+    KeyUnavailableError,
+    ObjectMissingError,
+    RecordUnavailableError,
+    StorageUnavailableError,
+    UnknownKeyError,
+)
 from gateway.group_commit import commit_together
 from gateway.keystores import get_keystore
 from gateway.keystores.database import DatabaseKeyStore
 from gateway.models import Event, IncomingCargo, OutgoingParcel, ParcelRecord, Peer, StoredKey, StoredParcel
 from gateway.services import record_parcels, sort_cargo_items
 from gateway.services import unwrap_cargo as module
+from gateway.services.admit_parcel import admit_parcel_from_peer
 from gateway.services.receive_parcel import receive_parcel_from_peer
 from gateway.services.unwrap_cargo import unwrap_cargo
 from gateway.storage import load_object, store_objects
 from tests import factories, published_vectors
 from tests.factories import NOW
+from tests.unit.edges import gateway_errors, message_errors
 from tests.unit.gateway.factories import make_node_id, make_peer
 from tests.unit.gateway.services.cargoes import (
     SENDER,
@@ -49,7 +57,7 @@ LATER = NOW + timedelta(hours=2)
 
 @pytest.fixture(autouse=True)
 def allow_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "_EVENTS", refusals.Allowance(1_000))
+    monkeypatch.setattr(refusals, "_allowances", refusals.make_allowances(1_000))
 
 
 def unwrap(cargo: IncomingCargo, at: Any = NOW) -> IncomingCargo:
@@ -372,11 +380,24 @@ def test_bad_item_is_skipped_and_does_not_hurt_the_others(identity: Certificate,
     assert OutgoingParcel.objects.count() == len(files_in(object_store)) == 2
 
 
-def test_ten_thousand_empty_items_make_one_event(identity: Certificate) -> None:
-    cargo = unwrap_items(identity, *[b""] * 10_000)
+def test_fullest_set_of_empty_items_costs_few_transactions(
+    identity: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cargo, commits = accept(make_cargo(identity, [b""] * 65_536)), []
+    database: Any = DatabaseWrapper
+    commit = database._commit  # noqa: SLF001
 
-    assert (cargo.state, cargo.skipped_items, cargo.items_done) == ("unwrapped", 10_000, 10_000)
-    assert Event.objects.get().detail == "empty: 10000"
+    def count(*args: Any) -> Any:
+        commits.append(args)
+        return commit(*args)
+
+    monkeypatch.setattr(DatabaseWrapper, "_commit", count)
+
+    unwrap(cargo)
+
+    assert (cargo.state, cargo.skipped_items, cargo.items_done) == ("unwrapped", 65_536, 65_536)
+    assert Event.objects.get().detail == "empty: 65536"
+    assert len(commits) <= 10
 
 
 def test_ack_with_names_that_no_database_takes(identity: Certificate) -> None:
@@ -396,7 +417,39 @@ def test_fullest_cargo_is_unwrapped(identity: Certificate) -> None:
     assert unwrap_items(identity, octets).parcels == 1
 
 
+def test_item_that_brings_a_fault_of_ours_to_light_is_skipped(
+    identity: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlucky = for_the_internet("unlucky")
+
+    def admit_or_fail(item: bytes, *args: Any) -> Any:
+        if item == unlucky:
+            raise RuntimeError
+        return admit_parcel_from_peer(item, *args)
+
+    monkeypatch.setattr(sort_cargo_items, "admit_parcel_from_peer", admit_or_fail)
+    cargo = unwrap_items(identity, for_the_internet("before"), unlucky, for_the_internet("after"))
+
+    assert (cargo.state, cargo.parcels, cargo.skipped_items) == ("unwrapped", 2, 1)
+    assert Event.objects.get().detail == "unforeseen: 1"
+
+
 # ---------------------------------------------------------------- Invalid cargo
+
+
+def test_every_error_has_an_outcome() -> None:
+    errors = message_errors() | gateway_errors() | {ObjectMissingError}
+    fatal = message_errors() | {UnknownKeyError, ObjectMissingError}
+
+    invalid = {error for error in errors if module.find_outcome(error()) == IncomingCargo.State.INVALID}
+    postponed = {error for error in errors if module.find_outcome(error()) == IncomingCargo.State.PENDING}
+
+    assert invalid == fatal
+    assert postponed == errors - fatal
+
+
+def test_error_that_nobody_has_foreseen_has_no_outcome() -> None:
+    assert module.find_outcome(RuntimeError()) is None
 
 
 def oversized_set(gateway: Certificate, monkeypatch: pytest.MonkeyPatch) -> bytes:
@@ -451,6 +504,15 @@ def test_invalid_cargo_is_kept_with_its_reason(
     assert (event.kind, event.subject_id, event.peer_id) == (Event.Kind.CARGO_INVALID, cargo.id, PEER_ID)
     assert event.detail == cargo.last_error
     assert counter("cargoes_opened", "invalid") == before + 1
+
+
+def test_events_about_invalid_cargo_are_few(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "_allowances", refusals.make_allowances(1))
+
+    cargoes = [unwrap(accept(make_cargo(identity, payload=bytes(number)))) for number in range(3)]
+
+    assert [cargo.state for cargo in cargoes] == ["invalid"] * 3
+    assert Event.objects.count() == 1
 
 
 def test_ciphertext_that_cannot_be_decrypted_says_nothing_of_why(identity: Certificate) -> None:
@@ -815,7 +877,7 @@ class Steps:
 def test_crash_between_any_two_steps_loses_and_doubles_nothing(
     identity: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_ITEMS", 3)
+    monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_ITEMS", 2)
     make_peer(node_id=PEER_ID)
     collected = factories.private_parcel(message_id="collected")
     outgoing = [for_the_internet(f"out {number}") for number in range(2)]
@@ -858,7 +920,7 @@ def unwrap_with_crash(cargo: IncomingCargo, fatal_step: int) -> bool:
 
 def test_restart_goes_on_after_the_last_batch(identity: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sort_cargo_items, "MAX_BATCH_ITEMS", 2)
-    cargo = accept(make_cargo(identity, [b"", *(for_the_internet(str(number)) for number in range(4)), b""]))
+    cargo = accept(make_cargo(identity, [b"", *(for_the_internet(str(number)) for number in range(5)), b""]))
     sort = sort_cargo_items.sort_items
     sorted_items: list[Sequence[bytes]] = []
 
@@ -875,7 +937,7 @@ def test_restart_goes_on_after_the_last_batch(identity: Certificate, monkeypatch
     unwrap(cargo, NOW + timedelta(minutes=2))
 
     assert [len(items) for items in sorted_items] == [2]
-    assert (cargo.state, cargo.items_done, cargo.parcels, cargo.skipped_items) == ("unwrapped", 6, 4, 2)
+    assert (cargo.state, cargo.items_done, cargo.parcels, cargo.skipped_items) == ("unwrapped", 7, 5, 2)
     assert Event.objects.get().detail == "before an interruption: 1, empty: 1"
 
 
