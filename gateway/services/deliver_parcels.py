@@ -22,13 +22,15 @@ from gateway.metrics import observe_delivery
 from gateway.models import Event, OutgoingParcel, record_errors
 from gateway.models.sizes import EVENT_DETAIL_LENGTH
 from gateway.retry_interval import FIRST_INTERVAL, retry_interval
-from gateway.services.watch_destination import Turn, give_turn_back, note_failure, note_success, take_turn
+from gateway.services.watch_destination import Turn, give_turn_back, is_paused, note_failure, note_success, take_turn
 from gateway.storage import delete_object, load_object
 
 # Enough that the look into the queue costs little per parcel, few enough that destinations take turns often.
 BATCH_SIZE = 16
 # A slow destination gives its worker back after this, plus the delivery at hand.
 SLICE_SECONDS = 10.0
+# How soon an operator's pause takes hold of parcels that are leased already.
+PAUSE_SECONDS = 1.0
 _LEASE_MARGIN_SECONDS = 20.0
 
 log = structlog.get_logger(__name__)
@@ -84,11 +86,17 @@ def deliver_slice(
     limit = 1 if turn.is_probe else BATCH_SIZE
     parcels, next_id = _lease(internet_address, clock(), limit=limit, seconds=lease_seconds)
     stops_at = time.monotonic() + SLICE_SECONDS
+    looks_at = time.monotonic() + PAUSE_SECONDS
     step, answers = _Step.SETTLED_UNTRIED, None
     for number, parcel in enumerate(parcels):
         if time.monotonic() >= stops_at:
             _release(parcels[number:], clock())
             return Slice(answers=answers, next_parcel_id=parcel.pk)
+        if time.monotonic() >= looks_at:
+            looks_at = time.monotonic() + PAUSE_SECONDS
+            if is_paused(turn):
+                _release(parcels[number:], clock())
+                return Slice(answers=answers)
         step = _deliver(parcel, turn, post, clock)
         answers = _ANSWERS.get(step, answers)
         if step in _STOPS:
@@ -153,12 +161,12 @@ def _deliver(parcel: OutgoingParcel, turn: Turn, post: Post, clock: Callable[[],
     except StorageUnavailableError as error:
         _postpone(parcel, clock() + FIRST_INTERVAL, reason=str(error))
         return _Step.FAILED_UNTRIED
-    started_at = time.perf_counter()
+    began_at, started_at = clock(), time.perf_counter()
     attempt = post(parcel.destination, octets)
     observe_delivery(outcome=attempt.answer, seconds=time.perf_counter() - started_at)
     now = clock()
     if attempt.answer is Answer.FAILED:
-        _fail(parcel, turn, attempt, now)
+        _fail(parcel, turn, attempt, began_at, now)
         return _Step.FAILED
     state = OutgoingParcel.State.DELIVERED if attempt.answer is Answer.TAKEN else OutgoingParcel.State.REJECTED
     _settle(parcel, state, now, reason=attempt.reason)
@@ -166,10 +174,12 @@ def _deliver(parcel: OutgoingParcel, turn: Turn, post: Post, clock: Callable[[],
     return _Step.SETTLED
 
 
-def _fail(parcel: OutgoingParcel, turn: Turn, attempt: Attempt, now: datetime) -> None:
-    destination_at = note_failure(turn, attempt.reason, now, retry_after_seconds=attempt.retry_after_seconds)
+def _fail(parcel: OutgoingParcel, turn: Turn, attempt: Attempt, began_at: datetime, now: datetime) -> None:
+    destination_at = note_failure(
+        turn, attempt.reason, now, began_at=began_at, retry_after_seconds=attempt.retry_after_seconds
+    )
     # A parcel that fails alone must not hold up the others: it comes again after them, the later the older it is.
-    parcel_at = now + retry_interval(now - parcel.received_at, 1)
+    parcel_at = began_at + retry_interval(now - parcel.received_at, 1)
     _postpone(parcel, max(destination_at, parcel_at), reason=attempt.reason)
 
 

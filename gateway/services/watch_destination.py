@@ -17,6 +17,7 @@ from gateway.models.sizes import EVENT_DETAIL_LENGTH
 from gateway.retry_interval import LONGEST_INTERVAL, retry_interval
 
 FAILURES_THAT_OPEN = 5
+SHORTEST_WAIT = timedelta(seconds=1)
 _SUCCESS_NOTED_EVERY = timedelta(seconds=10)
 
 log = structlog.get_logger(__name__)
@@ -73,17 +74,24 @@ def note_success(turn: Turn, now: datetime) -> None:
         )
         if is_ours and was_open:
             _note_event(Event.Kind.CIRCUIT_CLOSED, destination, now)
-    log.info("destination_recovered", destination=destination.internet_address)
+    if is_ours:
+        log.info("destination_recovered", destination=destination.internet_address)
 
 
-def note_failure(turn: Turn, reason: str, now: datetime, *, retry_after_seconds: float = 0) -> datetime:
-    """The destination could not be reached or did not answer as it should; returns when it is tried again."""
+def note_failure(
+    turn: Turn, reason: str, now: datetime, *, began_at: datetime | None = None, retry_after_seconds: float = 0
+) -> datetime:
+    """The destination could not be reached or did not answer as it should; returns when it is tried again.
+
+    The wait counts from `began_at`, since an attempt that hung has been waiting already.
+    """
     destination = turn.destination
     # Strangers' servers have a say in it, so that the log gets no more of it than the row.
     reason = reason[:EVENT_DETAIL_LENGTH]
     failing_since = destination.failing_since or now
     asked_for = timedelta(seconds=min(retry_after_seconds, LONGEST_INTERVAL.total_seconds()))
-    interval = max(retry_interval(now - failing_since, random.random()), asked_for)  # noqa: S311 - not a secret
+    interval = retry_interval(now - failing_since, random.random())  # noqa: S311 - not a secret
+    again_at = max((began_at or now) + interval, now + asked_for, now + SHORTEST_WAIT)
     failures = destination.consecutive_failures + 1
     is_open = failures >= FAILURES_THAT_OPEN
     opens = is_open and destination.state == Destination.State.CLOSED
@@ -92,8 +100,8 @@ def note_failure(turn: Turn, reason: str, now: datetime, *, retry_after_seconds:
             Destination.State.OPEN if is_open else Destination.State.CLOSED,
             consecutive_failures=failures,
             failing_since=failing_since,
-            retry_interval_seconds=round(interval.total_seconds()),
-            next_attempt_at=now + interval,
+            retry_interval_seconds=round((again_at - now).total_seconds()),
+            next_attempt_at=again_at,
             last_failure_at=now,
             last_error=reason,
         )
@@ -101,7 +109,13 @@ def note_failure(turn: Turn, reason: str, now: datetime, *, retry_after_seconds:
             _note_event(Event.Kind.CIRCUIT_OPENED, destination, now, detail=reason)
     if is_ours:
         log.warning("destination_failing", destination=destination.internet_address, failures=failures, reason=reason)
-    return now + interval
+    return again_at
+
+
+def is_paused(turn: Turn) -> bool:
+    """Whether an operator has paused the destination since the turn began."""
+    with record_errors():
+        return Destination.objects.filter(pk=turn.destination.pk, is_paused=True).exists()
 
 
 def _find(internet_address: str) -> Destination:

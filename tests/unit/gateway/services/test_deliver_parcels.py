@@ -310,6 +310,18 @@ def test_paused_destination_gets_nothing() -> None:
     assert not endpoint.posted
 
 
+def test_destination_that_is_paused_meanwhile_gets_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    parcels = [make_parcel(received_at=NOW + timedelta(seconds=n)) for n in range(3)]
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    endpoint = Endpoint(TAKEN)
+    endpoint.meanwhile = lambda: Destination.objects.update(is_paused=True)
+
+    assert deliver(endpoint) == Slice(answers=True)
+
+    assert len(endpoint.posted) == 1
+    assert (reload(parcels[1]).attempts, parcels[1].next_attempt_at) == (0, NOW)
+
+
 def test_success_after_failures_lets_everything_through(clock: Clock) -> None:
     parcels = [make_parcel(received_at=NOW + timedelta(seconds=n)) for n in range(4)]
     endpoint = Endpoint(FAILED, TAKEN)

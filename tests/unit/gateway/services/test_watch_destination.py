@@ -3,7 +3,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.models import Destination, Event
-from gateway.services.watch_destination import Turn, give_turn_back, note_failure, note_success, take_turn
+from gateway.services.watch_destination import (
+    SHORTEST_WAIT,
+    Turn,
+    give_turn_back,
+    note_failure,
+    note_success,
+    take_turn,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,3 +157,14 @@ def test_turn_that_is_no_probe_needs_no_giving_back() -> None:
     give_turn_back(take(), NOW)
 
     assert Destination.objects.get().next_attempt_at is None
+
+
+def test_attempt_that_hung_has_waited_already() -> None:
+    began_at = NOW - timedelta(seconds=3)
+    again_at = note_failure(take(), "no answer", NOW, began_at=began_at)
+    assert NOW + timedelta(seconds=1) <= again_at <= began_at + timedelta(seconds=5)
+
+    later = NOW + timedelta(minutes=1)
+    assert (
+        note_failure(take(later), "no answer", later, began_at=later - timedelta(seconds=30)) == later + SHORTEST_WAIT
+    )
