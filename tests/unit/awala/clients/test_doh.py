@@ -315,3 +315,7 @@ class TestCache:
         for name in ("a", "b", "a", "c"):
             cache.put(name, "SRV", self.ANSWER)
         assert [name for name in ("a", "b", "c") if cache.get(name, "SRV")] == ["a", "c"]
+
+
+def test_largest_message_fits_into_what_a_connection_receives() -> None:
+    assert doh.MAX_MESSAGE_SIZE < connections.MAX_RECEIVED

@@ -150,3 +150,10 @@ def test_turn_that_is_no_probe_needs_no_giving_back() -> None:
     give_turn_back(take(), NOW)
 
     assert Destination.objects.get().next_attempt_at is None
+
+
+def test_log_shows_no_more_of_the_reason_than_the_row(caplog: pytest.LogCaptureFixture) -> None:
+    note_failure(take(), "x" * 240_000, NOW)
+
+    assert len(Destination.objects.get().last_error) == 255
+    assert len(caplog.text) < 2_000
