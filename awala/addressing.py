@@ -9,8 +9,6 @@ from awala.errors import InvalidArgumentError
 
 # One service for each binding: parcel delivery (PoHTTP), gateway synchronisation (PoWeb) and cargo relay (CogRPC).
 PDC_SERVICE = "awala-pdc"
-GSC_SERVICE = "awala-gsc"
-CRC_SERVICE = "awala-crc"
 
 # The target of a record which says that the service is decidedly not offered (RFC 2782).
 NO_TARGET = "."

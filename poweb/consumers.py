@@ -12,6 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
@@ -19,7 +20,6 @@ import structlog
 from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 from django.conf import settings
-from django.db import close_old_connections
 from django.utils import timezone
 
 from awala.collection import (
@@ -38,6 +38,7 @@ from gateway.models import StoredParcel
 from gateway.notifications import collection_group
 from gateway.services.authenticate_peer import authenticate_collector
 from gateway.services.collect_parcels import acknowledge_parcel, list_queued_parcels, load_parcel
+from gateway.units_of_work import do_unit_of_work
 
 HANDSHAKE_SECONDS = 10
 RECHECK_SECONDS = 30
@@ -224,12 +225,5 @@ class CollectionConsumer(AsyncConsumer):
 
 async def _in_thread(service: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
     """Run a service in one of the threads, on a database connection that works."""
-
-    def work() -> Result:
-        close_old_connections()
-        try:
-            return service(*args, **kwargs)
-        finally:
-            close_old_connections()
-
+    work = partial(do_unit_of_work, service, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_threads, work)

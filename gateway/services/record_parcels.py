@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import groupby
 from operator import or_
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from django.db.models import Model, Q
@@ -198,41 +198,38 @@ def _is_current(record: ParcelRecord | None, parcel: AdmittedParcel) -> bool:
 
 def _make_record(parcel: AdmittedParcel) -> ParcelRecord:
     return ParcelRecord(
-        peer_id=parcel.sending_peer_id,
-        recipient_id=parcel.recipient_id,
-        sender_id=parcel.sender_id,
-        parcel_id_sha256=parcel.parcel_id_sha256,
-        parcel_id=parcel.id.encode("latin-1"),
-        received_at=parcel.received_at,
-        expires_at=parcel.expires_at,
+        **_shared_columns(parcel), peer_id=parcel.sending_peer_id, parcel_id=parcel.id.encode("latin-1")
     )
 
 
 def _make_stored(parcel: AdmittedParcel) -> StoredParcel:
     return StoredParcel(
+        **_shared_columns(parcel),
         id=parcel.row_id,
         peer_id=parcel.peer_id,
-        recipient_id=parcel.recipient_id,
-        sender_id=parcel.sender_id,
-        parcel_id_sha256=parcel.parcel_id_sha256,
         object_key=parcel.object_key,
         size=len(parcel.octets),
-        received_at=parcel.received_at,
-        expires_at=parcel.expires_at,
     )
 
 
 def _make_outgoing(parcel: AdmittedParcel) -> OutgoingParcel:
     return OutgoingParcel(
+        **_shared_columns(parcel),
         id=parcel.row_id,
         destination=parcel.destination,
         peer_id=parcel.sending_peer_id,
-        recipient_id=parcel.recipient_id,
-        sender_id=parcel.sender_id,
-        parcel_id_sha256=parcel.parcel_id_sha256,
         object_key=parcel.object_key,
         size=len(parcel.octets),
-        received_at=parcel.received_at,
         next_attempt_at=parcel.received_at,
-        expires_at=parcel.expires_at,
     )
+
+
+def _shared_columns(parcel: AdmittedParcel) -> dict[str, Any]:
+    """What the rows of a parcel have in common, in whichever table."""
+    return {
+        "recipient_id": parcel.recipient_id,
+        "sender_id": parcel.sender_id,
+        "parcel_id_sha256": parcel.parcel_id_sha256,
+        "received_at": parcel.received_at,
+        "expires_at": parcel.expires_at,
+    }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from awala.addressing import CRC_SERVICE, GSC_SERVICE, PDC_SERVICE, ServiceRecord, order_targets, srv_name
+from awala.addressing import PDC_SERVICE, ServiceRecord, order_targets, srv_name
 from awala.errors import InvalidArgumentError
 
 
@@ -24,8 +24,8 @@ def highest(most: int) -> int:
     ("service", "name"),
     [
         (PDC_SERVICE, "_awala-pdc._tcp.ping.example"),
-        (GSC_SERVICE, "_awala-gsc._tcp.ping.example"),
-        (CRC_SERVICE, "_awala-crc._tcp.ping.example"),
+        ("awala-gsc", "_awala-gsc._tcp.ping.example"),
+        ("awala-crc", "_awala-crc._tcp.ping.example"),
     ],
 )
 def test_name_of_each_service(service: str, name: str) -> None:

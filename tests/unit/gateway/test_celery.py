@@ -80,3 +80,7 @@ def test_redis_is_asked_for_queues_that_have_room() -> None:
     limits.enter("a", "crc")
 
     assert cycle.consume(2) == ["pdc"]
+
+
+def test_nobody_can_command_workers_by_the_broker() -> None:
+    assert app.conf.worker_enable_remote_control is False

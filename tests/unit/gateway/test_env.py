@@ -284,3 +284,9 @@ def test_django_secret_is_made_once(data_dir: Path, monkeypatch: pytest.MonkeyPa
     assert len(secret) >= 50
     assert load_environment().load_django_secret_key() == secret
     assert stat.S_IMODE((data_dir / "django-secret.key").stat().st_mode) == 0o600
+
+
+def test_delivery_that_would_outlast_its_task_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, DELIVERY_TIMEOUT_SECONDS="30").delivery_timeout_seconds == 30
+    with pytest.raises(UnsafeSettingError, match="DELIVERY_TIMEOUT_SECONDS"):
+        load(monkeypatch, DELIVERY_TIMEOUT_SECONDS="30.1")

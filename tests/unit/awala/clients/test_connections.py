@@ -250,6 +250,17 @@ class TestStaleConnection:
             assert isinstance(fail(open_connections(), server.url), InvalidAnswerError)
             assert len(server.connections) == 1
 
+    def test_what_a_server_says_is_shown_in_part(self, open_connections: Open) -> None:
+        def answer(connection: socket.socket, _: RawServer) -> None:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 \x1b\x07" + 50_000 * b"x" + b"\r\n\r\n")
+
+        with serve_raw(answer) as server:
+            error = fail(open_connections(), server.url)
+        assert isinstance(error, InvalidAnswerError)
+        assert len(str(error)) < 500
+        assert str(error).isprintable()
+
     def test_closed_pool_is_forgotten(self, open_connections: Open) -> None:
         connections = open_connections()
         with serve(lambda _: Reply(status=202)) as server:

@@ -7,7 +7,6 @@ import dns.rcode
 import pytest
 
 from awala.clients import delivery, doh
-from awala.clients.connections import Deadline
 from awala.clients.delivery import ParcelDeliverer
 from awala.clients.errors import (
     ClientError,
@@ -359,7 +358,7 @@ class TestSeveralServers:
     def test_end_of_the_time_for_all_does_not_count(
         self, make_deliverer: MakeDeliverer, start_dns: StartDNS, monkeypatch: pytest.MonkeyPatch, dead_port: int
     ) -> None:
-        monkeypatch.setattr(Deadline, "has_passed", True)
+        monkeypatch.setattr("awala.clients.connections.Deadline.has_passed", True)
         deliverer = make_deliverer(start_dns(hosts(dead_port)).url, allowed_networks=LOOPBACK)
         fail(deliverer)
         assert ("localhost", dead_port) not in deliverer._unreachable  # noqa: SLF001 - it has no other effect soon.

@@ -9,8 +9,8 @@ import dns.rrset
 import pytest
 
 from awala.addressing import ServiceRecord
-from awala.clients.connections import Deadline
-from awala.clients.doh import DNSAnswer, DNSCache, DoHResolver, read_answer
+from awala.clients.connections import MAX_RECEIVED, Deadline
+from awala.clients.doh import MAX_MESSAGE_SIZE, DNSAnswer, DNSCache, DoHResolver, read_answer
 from awala.clients.errors import (
     FailedResolutionError,
     MissingServiceError,
@@ -315,3 +315,7 @@ class TestCache:
         for name in ("a", "b", "a", "c"):
             cache.put(name, "SRV", self.ANSWER)
         assert [name for name in ("a", "b", "c") if cache.get(name, "SRV")] == ["a", "c"]
+
+
+def test_largest_message_fits_into_what_a_connection_receives() -> None:
+    assert MAX_MESSAGE_SIZE < MAX_RECEIVED

@@ -72,3 +72,11 @@ def test_cargo_that_expired_meanwhile_is_left_alone(hints: list[uuid.UUID]) -> N
 
     assert hints == []
     assert not Event.objects.exists()
+
+
+def test_cargo_can_be_followed_in_the_log_by_its_row(caplog: pytest.LogCaptureFixture) -> None:
+    cargo = make_incoming_cargo(state=State.INVALID)
+
+    unwrap_again(cargo, "alice", NOW)
+
+    assert f"'cargo_row_id': '{cargo.pk}'" in caplog.text

@@ -168,3 +168,10 @@ def test_attempt_that_hung_has_waited_already() -> None:
     assert (
         note_failure(take(later), "no answer", later, began_at=later - timedelta(seconds=30)) == later + SHORTEST_WAIT
     )
+
+
+def test_log_shows_no_more_of_the_reason_than_the_row(caplog: pytest.LogCaptureFixture) -> None:
+    note_failure(take(), "x" * 240_000, NOW)
+
+    assert len(Destination.objects.get().last_error) == 255
+    assert len(caplog.text) < 2_000
