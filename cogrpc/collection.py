@@ -18,8 +18,8 @@ import grpc
 from django.utils import timezone
 
 from awala.errors import InvalidMessageError
-from cogrpc.acknowledgements import Acknowledgements, CourierStalledError
-from cogrpc.calls import UNAVAILABLE, Context, RefusedCallError, StatusByError, Threads
+from cogrpc.acknowledgements import Acknowledgements
+from cogrpc.calls import UNAVAILABLE, Context, CourierStalledError, RefusedCallError, StatusByError, Threads
 from cogrpc.messages import Delivery, write_delivery
 from gateway.errors import CollectionRefusedError, GatewayError
 from gateway.metrics import count_cargo

@@ -64,6 +64,10 @@ def raising(error: Exception) -> Callable[[Context], Awaitable[None]]:
     return serve
 
 
+def make_no_room() -> None:
+    return
+
+
 async def succeed(_context: Context) -> None:
     return
 
@@ -73,7 +77,7 @@ async def answer(
 ) -> tuple[grpc.StatusCode, str] | None:
     context = FakeContext()
     with suppress(Aborted):
-        await Calls(1).answer("Method", context.as_context, errors, serve)
+        await Calls(1, make_no_room).answer("Method", context.as_context, errors, serve)
     return context.status
 
 
@@ -122,14 +126,14 @@ async def test_failure_after_the_client_has_gone() -> None:
     context.is_done = True
     before = count("CANCELLED")
 
-    await Calls(1).answer("Method", context.as_context, COLLECTION_ERRORS, raising(ValueError()))
+    await Calls(1, make_no_room).answer("Method", context.as_context, COLLECTION_ERRORS, raising(ValueError()))
 
     assert context.status is None
     assert count("CANCELLED") == before + 1
 
 
 async def test_cancelled_call_gives_its_place_back() -> None:
-    calls = Calls(1)
+    calls = Calls(1, make_no_room)
     context = FakeContext()
 
     async def wait(_context: Context) -> None:
@@ -146,7 +150,7 @@ async def test_cancelled_call_gives_its_place_back() -> None:
 
 async def test_calls_beyond_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.01)
-    calls, may_end = Calls(1), asyncio.Event()
+    calls, may_end = Calls(1, make_no_room), asyncio.Event()
     context = FakeContext()
 
     async def wait(_context: Context) -> None:
@@ -176,3 +180,17 @@ async def test_services_run_in_threads() -> None:
         threads.close()
 
     assert name.startswith("cogrpc")
+
+
+async def test_room_is_made_for_a_call_beyond_the_limit() -> None:
+    may_end = asyncio.Event()
+    calls = Calls(1, may_end.set)
+
+    async def wait(_context: Context) -> None:
+        await may_end.wait()
+
+    first = asyncio.create_task(calls.answer("Method", FakeContext().as_context, COLLECTION_ERRORS, wait))
+    await asyncio.sleep(0)
+    await calls.answer("Method", FakeContext().as_context, COLLECTION_ERRORS, succeed)
+
+    await first

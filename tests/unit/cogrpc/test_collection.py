@@ -10,8 +10,7 @@ import pytest
 from django.utils import timezone
 
 from cogrpc import collection as module
-from cogrpc.acknowledgements import CourierStalledError
-from cogrpc.calls import RefusedCallError, Threads
+from cogrpc.calls import CourierStalledError, RefusedCallError, Threads
 from cogrpc.collection import Collections, read_authorization
 from cogrpc.messages import read_delivery
 from gateway.errors import (
