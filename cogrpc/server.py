@@ -29,6 +29,7 @@ _AGE_GRACE_SECONDS = 30
 _KEEPALIVE_SECONDS = 30
 _KEEPALIVE_TIMEOUT_SECONDS = 10
 _MIN_PING_INTERVAL_SECONDS = 5
+_LOOKAHEAD_OCTETS = 65_536
 
 Result = TypeVar("Result")
 
@@ -157,4 +158,7 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         # Clients that ping more often than this are cut off.
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_SECONDS * 1_000),
         ("grpc.keepalive_permit_without_calls", 1),
+        # Windows that grow by themselves would let whole messages in that nobody reads yet.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _LOOKAHEAD_OCTETS),
     ]
