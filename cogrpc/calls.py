@@ -15,7 +15,7 @@ import structlog
 from django.db import close_old_connections
 
 from awala.errors import InvalidMessageError
-from gateway.errors import GatewayError, KeyUnavailableError, UnavailableError
+from gateway.errors import CollectionUnderWayError, GatewayError, KeyUnavailableError, UnavailableError
 from gateway.metrics import count_cogrpc_call
 
 Parameters = ParamSpec("Parameters")
@@ -141,7 +141,7 @@ def _conclude(method: str, error: Exception, errors: StatusByError) -> tuple[grp
     if code is None:
         log.error("call_broke", method=method, error=type(error).__name__, exc_info=error)
         return grpc.StatusCode.INTERNAL, BROKEN
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code is grpc.StatusCode.UNAVAILABLE and not isinstance(error, CollectionUnderWayError):
         log.error("service_unavailable", method=method, reason=str(error), exc_info=error)
         return code, TRY_AGAIN
     assert isinstance(error, (InvalidMessageError, GatewayError))  # noqa: S101 - the tables have no others

@@ -14,6 +14,7 @@ from cogrpc.collection import COLLECTION_ERRORS
 from cogrpc.delivery import DELIVERY_ERRORS
 from gateway.errors import (
     CollectionRefusedError,
+    CollectionUnderWayError,
     KeyUnavailableError,
     RegistrationRefusedError,
     StorageUnavailableError,
@@ -48,6 +49,7 @@ def test_what_the_gateway_itself_raises(error: type[Exception], errors: StatusBy
 
 def test_collections_that_are_refused() -> None:
     assert find_status(CollectionRefusedError(), COLLECTION_ERRORS) is grpc.StatusCode.PERMISSION_DENIED
+    assert find_status(CollectionUnderWayError(), COLLECTION_ERRORS) is grpc.StatusCode.UNAVAILABLE
 
 
 def test_unforeseen_errors() -> None:
@@ -97,6 +99,7 @@ async def test_success() -> None:
     [
         (UntimelyMessageError("Message has expired"), grpc.StatusCode.UNAUTHENTICATED, "Message has expired"),
         (CollectionRefusedError("Used"), grpc.StatusCode.PERMISSION_DENIED, "Used"),
+        (CollectionUnderWayError("In use"), grpc.StatusCode.UNAVAILABLE, "In use"),
         # What failed is for the log alone.
         (StorageUnavailableError("/var/lib is full"), grpc.StatusCode.UNAVAILABLE, TRY_AGAIN),
         (KeyUnavailableError("another KEYSTORE_KEY"), grpc.StatusCode.UNAVAILABLE, TRY_AGAIN),
