@@ -13,7 +13,7 @@ import grpc
 import structlog
 
 from awala.errors import MalformedMessageError
-from cogrpc.calls import Context, RefusedCallError
+from cogrpc.calls import Context, CourierStalledError
 
 WINDOW: Final = 5
 # A courier that has acknowledged nothing by then, with the window full, is taken for one that never will.
@@ -24,13 +24,6 @@ STALL_SECONDS: Final = 30.0
 LAST_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-class CourierStalledError(RefusedCallError):
-    """The courier takes or acknowledges no more."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(grpc.StatusCode.DEADLINE_EXCEEDED, message)
 
 
 class Acknowledgements:

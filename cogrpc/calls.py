@@ -15,7 +15,7 @@ import structlog
 from django.db import close_old_connections
 
 from awala.errors import InvalidMessageError
-from gateway.errors import GatewayError, KeyUnavailableError, UnavailableError
+from gateway.errors import CollectionUnderWayError, GatewayError, KeyUnavailableError, UnavailableError
 from gateway.metrics import count_cogrpc_call
 
 Parameters = ParamSpec("Parameters")
@@ -43,6 +43,20 @@ class RefusedCallError(Exception):
         self.code = code
 
 
+class CourierStalledError(RefusedCallError):
+    """The courier sends, takes or acknowledges no more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+
+
+class TooManyCallsError(RefusedCallError):
+    """Others were first, or need the place more."""
+
+    def __init__(self) -> None:
+        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, "There are too many calls; try again later")
+
+
 class Threads:
     """A few threads for the services, which live as long as the server and so keep their database connections."""
 
@@ -68,22 +82,26 @@ class Threads:
 
 
 class Calls:
-    """The calls of the relay that this process serves at once; more of them wait, and soon give up."""
+    """The calls of the relay that this process serves at once; one more has another end, or soon gives up."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, make_room: Callable[[], None]) -> None:
         self._places = asyncio.Semaphore(most)
+        self._make_room = make_room
         self._under_way: set[asyncio.Task[Any] | None] = set()
 
     async def answer(
         self, method: str, context: Context, errors: StatusByError, serve: Callable[[Context], Awaitable[None]]
     ) -> None:
         """See the call through, and end it with the status for whatever is raised."""
+        if self._places.locked():
+            self._make_room()
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
-            count_cogrpc_call(method, grpc.StatusCode.RESOURCE_EXHAUSTED.name)
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "There are too many calls; try again later")
+            error = TooManyCallsError()
+            count_cogrpc_call(method, error.code.name)
+            await context.abort(error.code, str(error))
         code = grpc.StatusCode.OK
         self._under_way.add(asyncio.current_task())
         try:
@@ -123,7 +141,7 @@ def _conclude(method: str, error: Exception, errors: StatusByError) -> tuple[grp
     if code is None:
         log.error("call_broke", method=method, error=type(error).__name__, exc_info=error)
         return grpc.StatusCode.INTERNAL, BROKEN
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code is grpc.StatusCode.UNAVAILABLE and not isinstance(error, CollectionUnderWayError):
         log.error("service_unavailable", method=method, reason=str(error), exc_info=error)
         return code, TRY_AGAIN
     assert isinstance(error, (InvalidMessageError, GatewayError))  # noqa: S101 - the tables have no others

@@ -6,11 +6,10 @@ not; and it waits for acknowledgements no longer than it has to, since clients g
 
 import asyncio
 import base64
-import binascii
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -18,10 +17,20 @@ import grpc
 from django.utils import timezone
 
 from awala.errors import InvalidMessageError
-from cogrpc.acknowledgements import Acknowledgements, CourierStalledError
-from cogrpc.calls import UNAVAILABLE, Context, RefusedCallError, StatusByError, Threads
-from cogrpc.messages import Delivery, write_delivery
-from gateway.errors import CollectionRefusedError, GatewayError
+from awala.limits import MAX_RAMF_MESSAGE_SIZE
+from cogrpc.acknowledgements import Acknowledgements
+from cogrpc.calls import (
+    UNAVAILABLE,
+    Context,
+    CourierStalledError,
+    RefusedCallError,
+    StatusByError,
+    Threads,
+    TooManyCallsError,
+)
+from cogrpc.messages import MAX_ID_OCTETS, Delivery, write_delivery
+from cogrpc.turns import Turn, Turns
+from gateway.errors import CollectionRefusedError, CollectionUnderWayError, GatewayError
 from gateway.metrics import count_cargo
 from gateway.models import CargoCollection, Event
 from gateway.refusals import note_refusal
@@ -33,7 +42,10 @@ from gateway.services.collect_cargo import make_cargo
 COLLECTION_ERRORS: Final[StatusByError] = MappingProxyType(
     {
         InvalidMessageError: grpc.StatusCode.UNAUTHENTICATED,
+        # Couriers delete the CCA.
         CollectionRefusedError: grpc.StatusCode.PERMISSION_DENIED,
+        # They keep it.
+        CollectionUnderWayError: grpc.StatusCode.UNAVAILABLE,
         **UNAVAILABLE,
     }
 )
@@ -41,6 +53,11 @@ COLLECTION_ERRORS: Final[StatusByError] = MappingProxyType(
 SCHEMES: Final = frozenset({"relaynet-cca", "awala-cca"})
 # A courier that takes no more octets for so long is gone, or as good as.
 SEND_SECONDS = 30.0
+# If others wait for the memory that its cargo has, it is given up after this.
+FAIR_SEND_SECONDS = 5.0
+# Octets of cargo that is made and not yet taken, of all calls together.
+OCTETS_UNDER_WAY = 64 * 1024 * 1024
+MAX_MADE: Final = MAX_RAMF_MESSAGE_SIZE + MAX_ID_OCTETS
 _PROLONG_AFTER_SECONDS = 20.0
 
 
@@ -49,6 +66,7 @@ class _Delivery(NamedTuple):
 
     id: str
     serialized: bytes
+    turn: Turn
 
 
 class Collections:
@@ -58,6 +76,7 @@ class Collections:
         self.threads = threads
         self.making = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
         self.ahead = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
+        self.octets = Turns(OCTETS_UNDER_WAY)
         self._clean_ups: set[asyncio.Task[None]] = set()
 
     async def serve(self, context: Context) -> None:
@@ -106,6 +125,7 @@ class _Collection:
         self._claimed_at = time.monotonic()
         self._cargoes = cargoes
         self._acknowledgements = Acknowledgements()
+        self._turns: set[Turn] = set()
         self._sent = 0
         self._octets = 0
 
@@ -116,6 +136,8 @@ class _Collection:
             await self._acknowledgements.wait_for_last()
         finally:
             reading.cancel()
+            for turn in self._turns:
+                turn.release()
         await self._threads.run(
             fulfil_collection,
             self._claim,
@@ -128,7 +150,8 @@ class _Collection:
     async def _send_all(self) -> None:
         delivery = await self._make()
         while delivery is not None:
-            await self._acknowledgements.wait_for_place()
+            async with _limit(delivery.turn):
+                await self._acknowledgements.wait_for_place()
             await self._prolong()
             delivery = await self._send_and_make_next(delivery)
 
@@ -144,23 +167,49 @@ class _Collection:
 
     async def _make(self) -> _Delivery | None:
         async with self._collections.making:
-            return await self._threads.run(_make_next, self._cargoes)
+            turn = await self._wait_for_octets()
+            self._turns.add(turn)
+            made = await self._threads.run(_make_next, self._cargoes)
+        if made is None:
+            self._release(turn)
+            return None
+        turn.shrink(len(made[1]))
+        return _Delivery(*made, turn)
+
+    async def _wait_for_octets(self) -> Turn:
+        """Room for the largest cargo there may be."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                return await self._collections.octets.take(MAX_MADE)
+        except TimeoutError as error:
+            raise TooManyCallsError from error
+
+    def _release(self, turn: Turn) -> None:
+        turn.release()
+        self._turns.discard(turn)
 
     async def _send(self, delivery: _Delivery) -> None:
         self._acknowledgements.expect(delivery.id)
         self._sent += 1
         self._octets += len(delivery.serialized)
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._context.write(delivery.serialized)
-        except TimeoutError as error:
-            raise CourierStalledError("Cargo could not be sent in time") from error
+        async with _limit(delivery.turn):
+            await self._context.write(delivery.serialized)
+        self._release(delivery.turn)
         count_cargo("sent")
 
     async def _prolong(self) -> None:
         if time.monotonic() - self._claimed_at > _PROLONG_AFTER_SECONDS:
             await self._threads.run(prolong_claim, self._claim, timezone.now())
             self._claimed_at = time.monotonic()
+
+
+@asynccontextmanager
+async def _limit(turn: Turn) -> AsyncIterator[None]:
+    try:
+        async with turn.limit(SEND_SECONDS, fair_seconds=FAIR_SEND_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise CourierStalledError("Cargo could not be sent in time") from error
 
 
 def read_authorization(context: Context) -> bytes:
@@ -173,7 +222,7 @@ def read_authorization(context: Context) -> bytes:
         raise RefusedCallError(grpc.StatusCode.UNAUTHENTICATED, "Authorization scheme must be Relaynet-CCA")
     try:
         cca_serialized = base64.b64decode(credentials.strip(), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise RefusedCallError(grpc.StatusCode.UNAUTHENTICATED, "CCA is not in base64") from error
     if not cca_serialized:
         raise RefusedCallError(grpc.StatusCode.UNAUTHENTICATED, "CCA is missing")
@@ -188,15 +237,15 @@ def _begin(cca_serialized: bytes) -> tuple[CargoCollection, Iterator[bytes]]:
         authorization = authorize_collection(cca_serialized, now)
         peer_id = authorization.peer_id
         claim = claim_collection(authorization, now)
-    except (InvalidMessageError, CollectionRefusedError) as error:
+    except (InvalidMessageError, CollectionRefusedError, CollectionUnderWayError) as error:
         note_refusal(Event.Kind.COLLECTION_REFUSED, str(error), peer_id=peer_id)
         raise
     return claim, make_cargo(authorization, timezone.now)
 
 
-def _make_next(cargoes: Iterator[bytes]) -> _Delivery | None:
+def _make_next(cargoes: Iterator[bytes]) -> tuple[str, bytes] | None:
     cargo_serialized = next(cargoes, None)
     if cargo_serialized is None:
         return None
     delivery_id = str(uuid.uuid4())
-    return _Delivery(delivery_id, write_delivery(Delivery(delivery_id, cargo_serialized)))
+    return delivery_id, write_delivery(Delivery(delivery_id, cargo_serialized))

@@ -19,8 +19,8 @@ class Relay:
     """Both methods; to be made in the loop that serves them."""
 
     def __init__(self, threads: Threads, *, max_calls: int) -> None:
-        self._calls = Calls(max_calls)
         self._deliveries = Deliveries(threads)
+        self._calls = Calls(max_calls, self._deliveries.end_idlest)
         self._collections = Collections(threads)
 
     async def deliver_cargo(self, _requests: object, context: Context) -> None:

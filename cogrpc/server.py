@@ -18,16 +18,18 @@ from grpc_reflection.v1alpha import reflection
 from awala.limits import MAX_RAMF_MESSAGE_SIZE
 from cogrpc.calls import Threads
 from cogrpc.health import HealthProbe
+from cogrpc.messages import MAX_ID_OCTETS
 from cogrpc.relay import RELAY_NAMES, Relay
 
 # A cargo of the largest size, with the id that the call has for it.
-MAX_MESSAGE_SIZE = MAX_RAMF_MESSAGE_SIZE + 256
+MAX_MESSAGE_SIZE = MAX_RAMF_MESSAGE_SIZE + MAX_ID_OCTETS
 MAX_CONNECTIONS = 1_000
 _HANDSHAKE_SECONDS = 15
 _AGE_GRACE_SECONDS = 30
 _KEEPALIVE_SECONDS = 30
 _KEEPALIVE_TIMEOUT_SECONDS = 10
 _MIN_PING_INTERVAL_SECONDS = 5
+_LOOKAHEAD_OCTETS = 65_536
 
 Result = TypeVar("Result")
 
@@ -36,9 +38,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """`streams` at once on each connection, twice as many in the process; times are in seconds."""
+    """`streams` at once on each connection, `calls` in the process; times are in seconds."""
 
     streams: int
+    calls: int
     metadata_octets: int
     connection_age: int
     connection_idle: int
@@ -101,7 +104,7 @@ class CourierServer:
         self._stopping = asyncio.Event()
         self._health = await HealthProbe.make()
         self._server = grpc.aio.server(options=_options(self._limits))
-        self._relay = Relay(self._threads, max_calls=2 * self._limits.streams)
+        self._relay = Relay(self._threads, max_calls=self._limits.calls)
         self._server.add_generic_rpc_handlers(self._relay.handlers())
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         names = (*RELAY_NAMES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
@@ -155,4 +158,7 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         # Clients that ping more often than this are cut off.
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_SECONDS * 1_000),
         ("grpc.keepalive_permit_without_calls", 1),
+        # Windows that grow by themselves would let whole messages in that nobody reads yet.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _LOOKAHEAD_OCTETS),
     ]

@@ -133,6 +133,7 @@ class Environment(BaseSettings):
     # As many as for PoHTTP, for the same reason.
     cogrpc_threads: Threads = 8
     cogrpc_max_streams: Annotated[int, Field(ge=1, le=1_000)] = 16
+    cogrpc_max_calls: Annotated[int, Field(ge=1, le=10_000)] = 64
     cogrpc_max_metadata_octets: Annotated[int, Field(ge=8_192, le=65_536)] = 16_384
     cogrpc_max_connection_age_seconds: Annotated[int, Field(ge=10)] = 900
     cogrpc_max_connection_idle_seconds: Annotated[int, Field(ge=1)] = 60

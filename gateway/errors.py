@@ -50,4 +50,8 @@ class KeyMismatchError(RegistrationRefusedError):
 
 
 class CollectionRefusedError(GatewayError):
-    """A collection authorisation (CCA) has been used before, or is being used by another call."""
+    """A collection authorisation (CCA) has been used before: its cargo was sent."""
+
+
+class CollectionUnderWayError(GatewayError):
+    """A collection authorisation (CCA) is being used by another call, which may yet fail."""

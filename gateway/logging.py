@@ -76,6 +76,7 @@ def _standard_library(level: str, shared: list[Processor], renderers: list[Proce
         },
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "structured", "stream": "ext://sys.stderr"},
+            "nowhere": {"class": "logging.NullHandler"},
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
@@ -84,6 +85,8 @@ def _standard_library(level: str, shared: list[Processor], renderers: list[Proce
             "django.server": {"handlers": [], "propagate": True},
             # These describe every request, every frame, every task and every wait.
             **{name: {"level": _at_least(level, "WARNING")} for name in _CHATTY},
+            # What gRPC says of calls that it cannot make sense of has metadata in it, and so authorisations.
+            "grpc": {"level": "CRITICAL", "handlers": ["nowhere"], "propagate": False},
         },
     }
 

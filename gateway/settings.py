@@ -32,6 +32,7 @@ COGRPC_TLS_CERTIFICATE = _env.cogrpc_tls_certificate
 COGRPC_TLS_KEY = _env.cogrpc_tls_key
 COGRPC_THREADS = _env.cogrpc_threads
 COGRPC_MAX_STREAMS = _env.cogrpc_max_streams
+COGRPC_MAX_CALLS = _env.cogrpc_max_calls
 COGRPC_MAX_METADATA_OCTETS = _env.cogrpc_max_metadata_octets
 COGRPC_MAX_CONNECTION_AGE_SECONDS = _env.cogrpc_max_connection_age_seconds
 COGRPC_MAX_CONNECTION_IDLE_SECONDS = _env.cogrpc_max_connection_idle_seconds

@@ -15,6 +15,7 @@ def listen_cogrpc() -> CourierServer:
     bind = settings.COGRPC_BIND
     limits = Limits(
         streams=settings.COGRPC_MAX_STREAMS,
+        calls=settings.COGRPC_MAX_CALLS,
         metadata_octets=settings.COGRPC_MAX_METADATA_OCTETS,
         connection_age=settings.COGRPC_MAX_CONNECTION_AGE_SECONDS,
         connection_idle=settings.COGRPC_MAX_CONNECTION_IDLE_SECONDS,

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from django.db import IntegrityError
 
-from gateway.errors import CollectionRefusedError
+from gateway.errors import CollectionRefusedError, CollectionUnderWayError
 from gateway.group_commit import commit_together
 from gateway.models import CargoCollection, record_errors
 from gateway.services.authorize_collection import CollectionAuthorization
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def claim_collection(authorization: CollectionAuthorization, now: datetime) -> CargoCollection:
-    """Make the CCA this call's own; raises `CollectionRefusedError` if another call has it, or had."""
+    """Make the CCA ours; `CollectionUnderWayError` if another call has it, `CollectionRefusedError` if one had."""
     claim = CargoCollection(
         peer_id=authorization.peer_id,
         cca_id_sha256=authorization.cca_id_sha256,
@@ -38,10 +38,10 @@ def claim_collection(authorization: CollectionAuthorization, now: datetime) -> C
 
 
 def prolong_claim(claim: CargoCollection, now: datetime) -> None:
-    """To be called while cargo is sent; raises `CollectionRefusedError` if another call has taken it over."""
+    """To be called while cargo is sent; raises `CollectionUnderWayError` if another call has taken it over."""
     with record_errors():
         if not claim.advance(CargoCollection.State.CLAIMED, claimed_until=now + CLAIM_LIFETIME):
-            raise CollectionRefusedError("CCA was taken over by another call")
+            raise CollectionUnderWayError("CCA was taken over by another call; try again in a minute")
 
 
 def release_claim(claim: CargoCollection, now: datetime) -> None:
@@ -54,11 +54,11 @@ def release_claim(claim: CargoCollection, now: datetime) -> None:
 def fulfil_collection(
     claim: CargoCollection, now: datetime, *, cargoes: int, acknowledged_cargoes: int, octets: int
 ) -> None:
-    """Write down that all cargo was sent; raises `CollectionRefusedError` if another call has taken the claim over."""
+    """Write down that all cargo was sent; raises `CollectionUnderWayError` if another call has taken the claim over."""
     counts = {"cargoes": cargoes, "acknowledged_cargoes": acknowledged_cargoes, "octets": octets}
     with record_errors():
         if not claim.advance(CargoCollection.State.FULFILLED, fulfilled_at=now, **counts):
-            raise CollectionRefusedError("CCA was taken over by another call")
+            raise CollectionUnderWayError("CCA was taken over by another call; try again in a minute")
     log.info("cargo_collected", private_peer_id=claim.peer_id, **counts)
 
 
@@ -69,9 +69,9 @@ def _take_over(claim: CargoCollection, now: datetime) -> CargoCollection:
     if found is not None and found.state == CargoCollection.State.FULFILLED:
         raise CollectionRefusedError("CCA was already fulfilled")
     if found is None or found.claimed_until > now:
-        raise CollectionRefusedError("CCA is being used by another call")
+        raise CollectionUnderWayError("CCA is being used by another call; try again in a minute")
     changes = {"claim_id": claim.claim_id, "claimed_at": now, "claimed_until": claim.claimed_until}
     if not found.advance(CargoCollection.State.CLAIMED, **changes):
-        raise CollectionRefusedError("CCA is being used by another call")
+        raise CollectionUnderWayError("CCA is being used by another call; try again in a minute")
     log.warning("collection_taken_over", private_peer_id=claim.peer_id)
     return found

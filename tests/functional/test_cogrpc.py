@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from awala.clients.errors import ServerUnavailableError
 from tests.functional.conftest import StartGateway
-from tests.functional.couriers import courier_of, deliver
+from tests.functional.couriers import courier_of, deliver, make_cargo
 from tests.functional.gateway_process import GatewayProcess, GatewayStartError
+from tests.functional.private_gateway import PrivateGateway
 from tests.functional.raw_grpc import NAMES, RawCall
 from tests.tls_certificates import write_server_certificate
 
@@ -130,19 +132,41 @@ def test_compressed_message_that_unfolds_beyond_the_limit(gateway: GatewayProces
 
 
 def test_calls_beyond_the_limit_are_told_to_come_back(start_gateway: StartGateway) -> None:
-    process = start_gateway(COGRPC_MAX_STREAMS="1")
+    process = start_gateway(COGRPC_MAX_CALLS="2")
     # Each on a connection of its own, since a connection lets its further streams wait.
     separate = [("grpc.use_local_subchannel_pool", 1)]
     with (
         RawCall(process, "DeliverCargo", options=separate) as one,
         RawCall(process, "DeliverCargo", options=separate) as two,
     ):
+        device = PrivateGateway.register(process)
         for call in (one, two):
-            call.deliver("id", b"whatever")
+            call.deliver("id", make_cargo(device).serialized)
             call.take_ack()
         with RawCall(process, "DeliverCargo", options=separate) as three:
             assert three.status is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert deliver(process, b"whatever") == ["0"]
+
+
+def test_silent_calls_shut_no_courier_out(start_gateway: StartGateway) -> None:
+    process = start_gateway()
+    separate = [("grpc.use_local_subchannel_pool", 1)]
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(RawCall(process, "DeliverCargo", options=separate, timeout=30))
+        time.sleep(1)
+
+        # Within the time that deployed couriers give a call.
+        with courier_of(process, timeout=5) as courier:
+            assert list(courier.deliver_cargo([("one", b"whatever")])) == ["one"]
+
+
+def test_id_that_is_too_long(gateway: GatewayProcess) -> None:
+    with RawCall(gateway, "DeliverCargo") as call:
+        call.deliver("a" * 256, b"whatever")
+        assert call.take_ack()[1] == "a" * 256
+        call.deliver("a" * 257, b"whatever")
+        assert call.status is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_old_connections_are_closed_with_time_to_finish(start_gateway: StartGateway) -> None:

@@ -9,14 +9,26 @@ from typing import TypeVar
 import awala
 import gateway
 from awala.errors import InvalidMessageError
-from gateway.errors import CollectionRefusedError, GatewayError, ObjectMissingError, UnsafeSettingError
+from gateway.errors import (
+    CollectionRefusedError,
+    CollectionUnderWayError,
+    GatewayError,
+    ObjectMissingError,
+    UnsafeSettingError,
+)
 from gateway.instance_lock import AlreadyRunningError
 
 ErrorType = TypeVar("ErrorType", bound=Exception)
 
 # These never reach an edge: two stop the start, and one is answered where objects are read, in the collection. And
-# one reaches CogRPC alone.
-_ELSEWHERE = {UnsafeSettingError, AlreadyRunningError, ObjectMissingError, CollectionRefusedError}
+# two reach CogRPC alone.
+_ELSEWHERE = {
+    UnsafeSettingError,
+    AlreadyRunningError,
+    ObjectMissingError,
+    CollectionRefusedError,
+    CollectionUnderWayError,
+}
 
 
 def message_errors() -> set[type[InvalidMessageError]]:

@@ -6,7 +6,8 @@ import pytest
 
 from awala.errors import MalformedMessageError
 from cogrpc import acknowledgements as module
-from cogrpc.acknowledgements import WINDOW, Acknowledgements, CourierStalledError
+from cogrpc.acknowledgements import WINDOW, Acknowledgements
+from cogrpc.calls import CourierStalledError
 from tests.unit.cogrpc.contexts import FakeContext
 
 

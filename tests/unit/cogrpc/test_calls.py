@@ -14,6 +14,7 @@ from cogrpc.collection import COLLECTION_ERRORS
 from cogrpc.delivery import DELIVERY_ERRORS
 from gateway.errors import (
     CollectionRefusedError,
+    CollectionUnderWayError,
     KeyUnavailableError,
     RegistrationRefusedError,
     StorageUnavailableError,
@@ -48,6 +49,7 @@ def test_what_the_gateway_itself_raises(error: type[Exception], errors: StatusBy
 
 def test_collections_that_are_refused() -> None:
     assert find_status(CollectionRefusedError(), COLLECTION_ERRORS) is grpc.StatusCode.PERMISSION_DENIED
+    assert find_status(CollectionUnderWayError(), COLLECTION_ERRORS) is grpc.StatusCode.UNAVAILABLE
 
 
 def test_unforeseen_errors() -> None:
@@ -64,6 +66,10 @@ def raising(error: Exception) -> Callable[[Context], Awaitable[None]]:
     return serve
 
 
+def make_no_room() -> None:
+    return
+
+
 async def succeed(_context: Context) -> None:
     return
 
@@ -73,7 +79,7 @@ async def answer(
 ) -> tuple[grpc.StatusCode, str] | None:
     context = FakeContext()
     with suppress(Aborted):
-        await Calls(1).answer("Method", context.as_context, errors, serve)
+        await Calls(1, make_no_room).answer("Method", context.as_context, errors, serve)
     return context.status
 
 
@@ -93,6 +99,7 @@ async def test_success() -> None:
     [
         (UntimelyMessageError("Message has expired"), grpc.StatusCode.UNAUTHENTICATED, "Message has expired"),
         (CollectionRefusedError("Used"), grpc.StatusCode.PERMISSION_DENIED, "Used"),
+        (CollectionUnderWayError("In use"), grpc.StatusCode.UNAVAILABLE, "In use"),
         # What failed is for the log alone.
         (StorageUnavailableError("/var/lib is full"), grpc.StatusCode.UNAVAILABLE, TRY_AGAIN),
         (KeyUnavailableError("another KEYSTORE_KEY"), grpc.StatusCode.UNAVAILABLE, TRY_AGAIN),
@@ -122,14 +129,14 @@ async def test_failure_after_the_client_has_gone() -> None:
     context.is_done = True
     before = count("CANCELLED")
 
-    await Calls(1).answer("Method", context.as_context, COLLECTION_ERRORS, raising(ValueError()))
+    await Calls(1, make_no_room).answer("Method", context.as_context, COLLECTION_ERRORS, raising(ValueError()))
 
     assert context.status is None
     assert count("CANCELLED") == before + 1
 
 
 async def test_cancelled_call_gives_its_place_back() -> None:
-    calls = Calls(1)
+    calls = Calls(1, make_no_room)
     context = FakeContext()
 
     async def wait(_context: Context) -> None:
@@ -146,7 +153,7 @@ async def test_cancelled_call_gives_its_place_back() -> None:
 
 async def test_calls_beyond_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.01)
-    calls, may_end = Calls(1), asyncio.Event()
+    calls, may_end = Calls(1, make_no_room), asyncio.Event()
     context = FakeContext()
 
     async def wait(_context: Context) -> None:
@@ -176,3 +183,17 @@ async def test_services_run_in_threads() -> None:
         threads.close()
 
     assert name.startswith("cogrpc")
+
+
+async def test_room_is_made_for_a_call_beyond_the_limit() -> None:
+    may_end = asyncio.Event()
+    calls = Calls(1, may_end.set)
+
+    async def wait(_context: Context) -> None:
+        await may_end.wait()
+
+    first = asyncio.create_task(calls.answer("Method", FakeContext().as_context, COLLECTION_ERRORS, wait))
+    await asyncio.sleep(0)
+    await calls.answer("Method", FakeContext().as_context, COLLECTION_ERRORS, succeed)
+
+    await first

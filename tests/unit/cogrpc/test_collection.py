@@ -10,10 +10,10 @@ import pytest
 from django.utils import timezone
 
 from cogrpc import collection as module
-from cogrpc.acknowledgements import CourierStalledError
-from cogrpc.calls import RefusedCallError, Threads
-from cogrpc.collection import Collections, read_authorization
+from cogrpc.calls import CourierStalledError, RefusedCallError, Threads, TooManyCallsError
+from cogrpc.collection import MAX_MADE, Collections, read_authorization
 from cogrpc.messages import read_delivery
+from cogrpc.turns import Turns
 from gateway.errors import (
     CollectionRefusedError,
     KeyUnavailableError,
@@ -45,6 +45,9 @@ def test_authorization(scheme: str) -> None:
         ("Relaynet-CCA ",),
         ("Relaynet-CCA !!!!",),
         ("Relaynet-CCA YQ",),
+        (f"Relaynet-CCA {CCA}é",),
+        ("Relaynet-CCA \udcff",),
+        (f"Relaynet-CCA {CCA}\x00",),
         ("",),
     ],
     ids=str,
@@ -215,6 +218,41 @@ async def test_courier_that_takes_no_more(
     await collections.finish()
 
     assert isinstance(caught.value.exceptions[0], CourierStalledError)
+    assert services.outcomes == ["released"]
+
+
+async def test_stalled_courier_makes_way_for_others(
+    services: Services, collections: Collections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FAIR_SEND_SECONDS", 0.05)
+    # Once a cargo is made there is no room for another of any size.
+    collections.octets = Turns(MAX_MADE)
+    stuck = FakeContext(metadata=AUTHORIZED)
+    stuck.is_stuck = True
+    collections.ahead = asyncio.Semaphore(0)
+    stalled = asyncio.create_task(collections.serve(stuck.as_context))
+    await asyncio.sleep(0.2)
+    assert not stalled.done()
+    context = FakeContext(metadata=AUTHORIZED)
+
+    await collections.serve(context.as_context)
+    await collections.finish()
+
+    assert len(context.sent) == 2
+    assert isinstance(stalled.exception(), CourierStalledError)
+
+
+async def test_call_that_finds_no_room(
+    services: Services, collections: Collections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEND_SECONDS", 0.05)
+    collections.octets = Turns(MAX_MADE)
+    await collections.octets.take(1)
+
+    with pytest.raises(TooManyCallsError):
+        await collections.serve(FakeContext(metadata=AUTHORIZED).as_context)
+    await collections.finish()
+
     assert services.outcomes == ["released"]
 
 

@@ -7,7 +7,7 @@ from cogrpc import health
 from cogrpc.server import CourierServer, Limits, PortTakenError
 from gateway.services.check_health import Health
 
-LIMITS = Limits(streams=4, metadata_octets=16_384, connection_age=60, connection_idle=60)
+LIMITS = Limits(streams=4, calls=8, metadata_octets=16_384, connection_age=60, connection_idle=60)
 
 
 @pytest.fixture(autouse=True)

@@ -68,6 +68,16 @@ def test_libraries_log_the_same_way(configure: Configure) -> None:
     assert (line["event"], line["level"], line["logger"]) == ("Task queue depth is 7", "warning", "waitress")
 
 
+@pytest.mark.parametrize("name", ["grpc", "grpc._cython.cygrpc", "grpc.aio._server"])
+def test_grpc_prints_no_metadata(configure: Configure, name: str) -> None:
+    stream = configure(level="debug")
+
+    logging.getLogger(name).error("Exception in %s", "authorization: Relaynet-CCA c2VjcmV0")
+    logging.getLogger(name).critical("authorization: Relaynet-CCA c2VjcmV0")
+
+    assert not lines(stream)
+
+
 def test_django_logs_once(configure: Configure) -> None:
     stream = configure()
 

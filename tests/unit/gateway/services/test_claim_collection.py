@@ -8,7 +8,7 @@ from django.db.models import Model
 
 from awala.pki.certificate import Certificate
 from awala.session_key import generate_session_key
-from gateway.errors import CollectionRefusedError, RecordUnavailableError
+from gateway.errors import CollectionRefusedError, CollectionUnderWayError, RecordUnavailableError
 from gateway.group_commit import commit_together
 from gateway.models import CargoCollection
 from gateway.services import claim_collection as module
@@ -50,7 +50,7 @@ def test_claim_is_on_record() -> None:
 def test_claimed_cca_is_refused() -> None:
     claim_collection(authorization(), NOW)
 
-    with pytest.raises(CollectionRefusedError, match="another call"):
+    with pytest.raises(CollectionUnderWayError, match="another call"):
         claim_collection(authorization(), NOW + timedelta(seconds=59))
 
 
@@ -87,9 +87,9 @@ def test_claim_that_ran_out_is_taken_over() -> None:
     assert claim.claim_id != dead.claim_id
     row = CargoCollection.objects.get()
     assert (row.claimed_at, row.claimed_until) == (later, later + A_MINUTE)
-    with pytest.raises(CollectionRefusedError, match="taken over"):
+    with pytest.raises(CollectionUnderWayError, match="taken over"):
         prolong_claim(dead, later)
-    with pytest.raises(CollectionRefusedError, match="taken over"):
+    with pytest.raises(CollectionUnderWayError, match="taken over"):
         fulfil(dead)
     release_claim(dead, later)
     assert CargoCollection.objects.get().claimed_until == later + A_MINUTE
@@ -100,7 +100,7 @@ def test_prolonged_claim_is_not_taken_over() -> None:
     claim = claim_collection(authorization(), NOW)
     prolong_claim(claim, NOW + timedelta(seconds=30))
 
-    with pytest.raises(CollectionRefusedError):
+    with pytest.raises(CollectionUnderWayError):
         claim_collection(authorization(), NOW + timedelta(seconds=89))
 
     claim_collection(authorization(), NOW + timedelta(seconds=90))
@@ -131,7 +131,7 @@ def test_of_many_calls_at_once_one_gets_the_claim() -> None:
         try:
             claim_collection(authorization(), NOW)
             outcomes.append(True)
-        except CollectionRefusedError:
+        except CollectionUnderWayError:
             outcomes.append(False)
         finally:
             connection.close()
@@ -149,7 +149,7 @@ def test_race_for_a_claim_that_ran_out(monkeypatch: pytest.MonkeyPatch) -> None:
     claim_collection(authorization(), NOW)
     monkeypatch.setattr(CargoCollection, "advance", lambda *_args, **_kwargs: False)
 
-    with pytest.raises(CollectionRefusedError):
+    with pytest.raises(CollectionUnderWayError):
         claim_collection(authorization(), NOW + A_MINUTE)
 
 
@@ -161,7 +161,7 @@ def test_row_that_is_gone_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "commit_together", fail)
 
-    with pytest.raises(CollectionRefusedError):
+    with pytest.raises(CollectionUnderWayError):
         claim_collection(authorization(), NOW)
 
 
