@@ -1,8 +1,10 @@
 """Kombu's transport over Redis, with a limit for each queue."""
 
+from collections.abc import Callable
 from typing import Any
 
-from kombu.transport import redis
+import structlog
+from kombu.transport import redis, virtual
 from kombu.utils.scheduling import round_robin_cycle
 
 from gateway.queue_limits import LimitedQoS, QueueLimits
@@ -12,8 +14,36 @@ from gateway.queue_limits import LimitedQoS, QueueLimits
 _RETRY_SECONDS = 0.005
 
 
+_log = structlog.get_logger(__name__)
+
+
 class _QoS(LimitedQoS, redis.QoS):
-    pass
+    """Never fails to let go of a message: what Redis does not hear of it gives out again, and then nothing is due.
+
+    Kombu's own raises errors here that a worker does not expect, when Redis dies while tasks run, and ends the worker.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        self._let_go(delivery_tag, lambda: super(_QoS, self).ack(delivery_tag))
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        self._let_go(delivery_tag, lambda: super(_QoS, self).reject(delivery_tag, requeue=requeue))
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        try:
+            super().restore_unacked_once(stderr)
+        except Exception as error:  # noqa: BLE001
+            _log.warning("hints_not_given_back", reason=type(error).__name__)
+            if self._delivered is not None:
+                self._delivered.clear()
+
+    def _let_go(self, delivery_tag: str, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception as error:  # noqa: BLE001
+            _log.warning("hint_not_acknowledged", reason=type(error).__name__)
+            # Within this process it is done with all the same, or it would count against what may be taken.
+            virtual.QoS.ack(self, delivery_tag)
 
 
 class _Cycle(round_robin_cycle):  # type: ignore[type-arg]

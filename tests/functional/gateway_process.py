@@ -86,6 +86,7 @@ class GatewayProcess:
         self.data_dir = data_dir
         self.wrapper = wrapper
         self.command = command
+        self.announcement = _ANNOUNCEMENTS.get(command)
         self.options = _OPTIONS.get(command, ()) if options is None else options
         self.ports = ports or Ports.choose()
         self.environment = dict(environment or {})
@@ -144,10 +145,9 @@ class GatewayProcess:
     @property
     def is_ready(self) -> bool:
         """Whether it serves all that it is to serve, at this moment."""
-        announcement = _ANNOUNCEMENTS.get(self.command)
         return (
             self.is_running
-            and (announcement is None or self._has_written(announcement))
+            and (self.announcement is None or self._has_written(self.announcement))
             and all(self._answers(edge, time.monotonic() + 1) for edge in _EDGES[self.command])
         )
 
@@ -172,8 +172,8 @@ class GatewayProcess:
         deadline = time.monotonic() + timeout
         for edge in _EDGES[self.command]:
             self._wait_for(partial(self._answers, edge, deadline), edge, deadline)
-        if announcement := _ANNOUNCEMENTS.get(self.command):
-            self._wait_for(partial(self._has_written, announcement), "its queues", deadline)
+        if self.announcement is not None:
+            self._wait_for(partial(self._has_written, self.announcement), "its queues", deadline)
 
     def _wait_for(self, is_served: Callable[[], bool], name: str, deadline: float) -> None:
         while not is_served():

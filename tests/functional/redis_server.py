@@ -71,12 +71,6 @@ class RedisServer:
         """Forget everything, and go on."""
         assert self._say("FLUSHALL") == b"+OK\r\n"
 
-    def count(self, command: str) -> int:
-        """Return what a command answers that counts something."""
-        answer = self._say(command)
-        assert answer.startswith(b":"), answer
-        return int(answer[1:])
-
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None

@@ -213,6 +213,23 @@ def test_worker_comes_back_to_a_redis_that_was_restarted(cluster: Cluster) -> No
     assert worker.is_running
 
 
+def test_worker_that_is_busy_outlives_redis(cluster: Cluster) -> None:
+    """What it has in hand when Redis dies can neither be acknowledged nor given back."""
+    worker = cluster.start_worker()
+    cluster.send(SLEEP, "one")
+    cluster.send(SLEEP, "two")
+    cluster.send(NOTE, "three")
+    cluster.wait_for("begun", 2)
+
+    cluster.broker.kill()
+    cluster.wait_for("ended", 2)
+    cluster.broker.start()
+    cluster.send(NOTE, "four")
+
+    cluster.wait_for("done four")
+    assert worker.is_running
+
+
 def test_worker_goes_on_after_redis_was_flushed(cluster: Cluster) -> None:
     cluster.start_worker()
     cluster.send(NOTE, "one")

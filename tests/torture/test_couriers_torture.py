@@ -1,6 +1,5 @@
 """A sample of the kill tests of cargo on its way; `make torture` runs them at full length."""
 
-import os
 import random
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.postgresql import PostgreSQLMissingError
+from tests.functional.missing import give_up
 from tests.functional.redis_server import RedisMissingError
 from tests.torture.couriers.deployments import Deployment, run_all_in_one, run_apart
 from tests.torture.couriers.run import CourierRun
@@ -29,9 +29,7 @@ def test_acknowledged_cargo_survives_kills_of_each_role(tmp_path: Path, seed: in
     try:
         _carry_out("roles apart", run_apart(tmp_path), seed)
     except (PostgreSQLMissingError, RedisMissingError) as error:
-        if os.environ.get("AWALA_REQUIRE_SERVERS") == "1":
-            pytest.fail(str(error))
-        pytest.skip(f"KILLS OF ROLES APART NOT TESTED: {error}")
+        give_up("KILLS OF ROLES APART", error)
 
 
 def test_acknowledged_cargo_survives_kills_of_all_in_one(tmp_path: Path, seed: int) -> None:

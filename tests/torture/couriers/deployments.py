@@ -86,6 +86,8 @@ def run_all_in_one(folder: Path) -> Iterator[Deployment]:
 
 def _make_worker(data_dir: Path, environment: Mapping[str, str], number: int) -> GatewayProcess:
     worker = GatewayProcess(data_dir, "runworker", environment=environment, options=())
+    # Rather than that it begins to connect: before that, there is nothing to lose.
+    worker.announcement = b"Connected to redis"
     worker.log_path = data_dir.with_name(f"{data_dir.name}.worker-{number}.log")
     return worker
 

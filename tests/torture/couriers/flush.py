@@ -55,7 +55,7 @@ class FlushCase:
         expected = len(self.ledger.outstanding)
         self._wait(lambda: len(self.ledger.outstanding) <= expected * (1 - share), "the first parcels")
         left = len(self.ledger.outstanding)
-        lost = {queue: redis.count(f"LLEN {queue}") for queue in ("crc", "pdc")}
+        lost = {queue: redis.client.llen(queue) for queue in ("crc", "pdc")}
         self.ledger.strike("redis", Kind.FLUSH)
         redis.flush()
         flushed_at = time.monotonic()

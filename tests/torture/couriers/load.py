@@ -84,7 +84,7 @@ class Courier(LoadThread):
 
     def finish(self) -> None:
         deadline = time.monotonic() + JOIN_SECONDS
-        while self._bag and time.monotonic() < deadline:
+        while self._bag and not self._ledger.violations and time.monotonic() < deadline:
             self._bring()
 
     def _bring(self) -> None:

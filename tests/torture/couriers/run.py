@@ -82,7 +82,7 @@ class CourierRun:
     def _find_work(self) -> dict[str, int]:
         work = self.deployment.record.count_work() | {"parcels to arrive": len(self.ledger.outstanding)}
         if self.deployment.redis:
-            work |= {f"hints in {queue}": self.deployment.redis.count(f"LLEN {queue}") for queue in _QUEUES}
+            work |= {f"hints in {queue}": int(str(self.deployment.redis.client.llen(queue))) for queue in _QUEUES}
         return {kind: number for kind, number in work.items() if number}
 
     def _complain(self, left: dict[str, int]) -> None:
@@ -99,7 +99,7 @@ class CourierRun:
         if redis is None or not self.awaits_redelivery:
             return
         began_at = time.monotonic()
-        while taken := redis.count("HLEN unacked"):
+        while taken := redis.client.hlen("unacked"):
             self.redelivery_seconds = time.monotonic() - began_at
             if self.redelivery_seconds > VISIBILITY_SECONDS + _VISIBILITY_MARGIN_SECONDS:
                 self.ledger.violate(f"after {self.redelivery_seconds:.0f} s Redis keeps {taken} hints of dead workers")
