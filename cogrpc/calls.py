@@ -7,16 +7,17 @@ with a sentence for people that tells nothing of what is inside, and the log has
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, ParamSpec, TypeVar
 
 import grpc
 import structlog
-from django.db import close_old_connections
 
 from awala.errors import InvalidMessageError
 from gateway.errors import CollectionUnderWayError, GatewayError, KeyUnavailableError, UnavailableError
 from gateway.metrics import count_cogrpc_call
+from gateway.units_of_work import do_unit_of_work
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -67,14 +68,7 @@ class Threads:
         self, service: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         """Run a service on a database connection that works."""
-
-        def work() -> Result:
-            close_old_connections()
-            try:
-                return service(*args, **kwargs)
-            finally:
-                close_old_connections()
-
+        work = partial(do_unit_of_work, service, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
