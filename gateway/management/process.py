@@ -1,5 +1,6 @@
 """What the commands that serve have in common: taking ports, and leaving when told."""
 
+import atexit
 import os
 import queue
 import signal
@@ -64,6 +65,8 @@ def serve(*, main: MainServer, threaded: Sequence[ThreadedServer], on_ready: Cal
         main.stop()
 
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    # By then every thread has ended, and Python is about to forget what to do about this signal.
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     raise_open_files_limit()
