@@ -16,6 +16,8 @@ from tests.torture.couriers.victims import Broker, ProcessServer, Victim
 STEADY, UNSTEADY = "steady.example.com", "unsteady.example.com"
 # So that one takes over what another one has left, and both reach for the same.
 WORKERS = 2
+# What a worker logs. Killed before that, as some are, it has nothing to lose.
+TAKES_TASKS = b'"event": "Connected to '
 _COMMON = {"INTERNET_ADDRESS": "gateway.example.com", "DELIVERY_TIMEOUT_SECONDS": "5"}
 
 
@@ -74,7 +76,9 @@ def run_all_in_one(folder: Path) -> Iterator[Deployment]:
     with ExitStack() as stack:
         endpoints = _run_endpoints(stack)
         environment = {**_COMMON, **_find_endpoints(endpoints)}
-        gateway = stack.enter_context(GatewayProcess(folder / "data", environment=environment))
+        gateway = GatewayProcess(folder / "data", environment=environment)
+        gateway.announcement = TAKES_TASKS
+        stack.enter_context(gateway)
         yield Deployment(
             poweb=gateway,
             cogrpc=gateway,
@@ -86,8 +90,7 @@ def run_all_in_one(folder: Path) -> Iterator[Deployment]:
 
 def _make_worker(data_dir: Path, environment: Mapping[str, str], number: int) -> GatewayProcess:
     worker = GatewayProcess(data_dir, "runworker", environment=environment, options=())
-    # Rather than that it begins to connect: before that, there is nothing to lose.
-    worker.announcement = b"Connected to redis"
+    worker.announcement = TAKES_TASKS
     worker.log_path = data_dir.with_name(f"{data_dir.name}.worker-{number}.log")
     return worker
 
