@@ -63,7 +63,11 @@ def test_refuses_header(octets: bytes) -> None:
 # ---------------------------------------------------------------- Recipients
 
 
-@pytest.mark.parametrize("node_id", ["0", "f", "0123456789abcdef", id_of("endpoint"), "0" * 1_024])
+@pytest.mark.parametrize(
+    "node_id",
+    ["0", "f", "0123456789abcdef", id_of("endpoint"), "0" * 1_024],
+    ids=["shortest", "letter", "short", "usual", "longest"],
+)
 def test_recipient_id(node_id: str) -> None:
     assert Recipient(id=node_id).id == node_id
 

@@ -144,7 +144,9 @@ def test_authorization_of_another_gateway(identity: Certificate) -> None:
     assert_nothing_is_kept()
 
 
-@pytest.mark.parametrize("gateway_data", [b"", hashlib.sha256(factories.spki_of(NAME)).digest(), bytes(49)])
+@pytest.mark.parametrize(
+    "gateway_data", [b"", hashlib.sha256(factories.spki_of(NAME)).digest(), bytes(49)], ids=["none", "digest", "long"]
+)
 def test_authorization_of_another_kind(identity: Certificate, gateway_data: bytes) -> None:
     """As an older gateway with the same key may have granted: the digest alone, without a nonce."""
     with pytest.raises(MalformedMessageError):

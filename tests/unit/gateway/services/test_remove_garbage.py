@@ -63,7 +63,7 @@ def exists(key: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.split("/")[0])
 def test_object_without_a_row_goes_after_a_day(key: str) -> None:
     store_object(key, b"octets")
     now = timezone.now()
