@@ -10,6 +10,9 @@ from gateway import base_task
 from gateway.base_task import BaseTask
 from gateway.celery import app
 
+# Each task looks after the connection to the database, whichever test has left one open.
+pytestmark = pytest.mark.django_db
+
 NAME = "tasks.crc.unit_test"
 
 
