@@ -16,8 +16,7 @@ from awala.pki.keys import node_id
 from tests.functional.gateway_process import GatewayProcess, GatewayStartError
 from tests.torture.history import ViolationError
 
-# Until all ports answer, CogRPC included: two to three seconds on an idle machine, which this one may not be.
-READY_SECONDS = 10.0
+READY_SECONDS = 5.0
 
 
 @dataclass(kw_only=True)

@@ -19,8 +19,7 @@ from tests.torture.inspection import Inspector, Leftovers
 from tests.torture.ledger import Ledger
 from tests.torture.load import Load
 
-# Until all ports answer, CogRPC included: two to three seconds on an idle machine, which this one may not be.
-READY_SECONDS = 10.0
+READY_SECONDS = 5.0
 STOP_SECONDS = 10.0
 KILLS_WHILE_STARTING = 0.1
 START_UP_SECONDS = 0.8
