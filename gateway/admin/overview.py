@@ -68,7 +68,7 @@ def _make_backlog_tile(link: Link, backlog: Backlog) -> Tile:
 
 def _make_invalid_cargo_tile(number: int) -> Tile:
     text, url = list_link("Invalid cargo", IncomingCargo, state=IncomingCargo.State.INVALID)
-    remark = "kept until it expires" if number else "all could be unwrapped"
+    remark = "kept for a week at most" if number else "all could be unwrapped"
     return Tile(title=text, figure=f"{number:,}", remark=remark, url=url, is_bad=number > 0)
 
 
